@@ -1,0 +1,542 @@
+"""The attempt: one try to reach one number, as a machine that a table describes.
+
+`TRANSITIONS` says what each state makes of each event; `step` applies it and returns the next
+attempt with the actions to take. An event that a state cannot have raises `ImpossibleEvent` and
+changes nothing; network events that may come late, doubled or reordered are listed in `IGNORED`
+on purpose. Deadlines are data on the attempt, so a crash does not lose them. The module knows
+nothing of SIP, agents' desks or tables; its actions are carried out by `flow.call_events`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from fairdial.core.ids import E164, AttemptId, CampaignId, Instant, LeadId, PermitId, SessionId
+from fairdial.core.outcome import Disposition, Outcome
+from fairdial.exceptions import ImpossibleEvent
+
+RING_SLACK = timedelta(seconds=10)
+"""How much longer than the ring time we wait for the engine's word before ending the call."""
+
+DIAL_LIMIT = timedelta(seconds=40)
+"""How long an attempt may stay unanswered without ringing, the SIP timers included."""
+
+
+class AttemptState(StrEnum):
+    """Where an attempt stands."""
+
+    PERMITTED = "permitted"
+    """A permit is recorded; nothing has left for the network yet."""
+    DIALING = "dialing"
+    RINGING = "ringing"
+    WAITING = "waiting"
+    """Answered, and no agent is free yet; the connect deadline runs."""
+    BRIDGING = "bridging"
+    """Answered, an agent is reserved, the legs are being joined; the deadline still runs."""
+    TALKING = "talking"
+    MESSAGE = "message"
+    """A recorded message plays to the called party."""
+    ENDED = "ended"
+    """The network leg is gone; the agent may still be in wrap-up."""
+    CLOSED = "closed"
+    """Nothing more will happen: outcome and disposition are final."""
+
+
+OPEN_STATES = frozenset(AttemptState) - {AttemptState.ENDED, AttemptState.CLOSED}
+"""States in which the called party's phone may be rung or held."""
+
+
+class EndCause(StrEnum):
+    """Why a call's network leg ended, in our words."""
+
+    CALLED_PARTY_HUNG_UP = "called_party_hung_up"
+    WE_HUNG_UP = "we_hung_up"
+    """Our BYE after an answer."""
+    CANCELLED = "cancelled"
+    """Our CANCEL before an answer."""
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    """It rang for the whole ring time, or the network gave up ringing (480, 408)."""
+    REJECTED = "rejected"
+    INVALID = "invalid"
+    CONGESTION = "congestion"
+    NO_RESPONSE = "no_response"
+    """The carrier never replied to the INVITE."""
+    MEDIA_LOST = "media_lost"
+    """An answered call sent no audio for too long."""
+    ENGINE_LOST = "engine_lost"
+    """The engine that held the call died."""
+    FAILED = "failed"
+
+
+class Message(StrEnum):
+    """The recorded messages an engine can play."""
+
+    ABANDONED = "abandoned"
+    """Who called, for whom, and how to opt out: what the law asks to play to an abandoned call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try to reach one number for one lead."""
+
+    id: AttemptId
+    permit_id: PermitId
+    lead_id: LeadId
+    campaign_id: CampaignId
+    number: E164
+    state: AttemptState
+    permitted_at: Instant
+    ring_s: int
+    connect_ms_max: int
+    dialed_at: Instant | None = None
+    ringing_at: Instant | None = None
+    answered_at: Instant | None = None
+    bridged_at: Instant | None = None
+    ended_at: Instant | None = None
+    closed_at: Instant | None = None
+    deadline_at: Instant | None = None
+    """When `DeadlinePassed` is due: ring limit before an answer, connect deadline after it."""
+    session_id: SessionId | None = None
+    """The agent session reserved for or talking on this call."""
+    is_abandoned: bool = False
+    hang_up_asked: bool = False
+    outcome: Outcome | None = None
+    cause: EndCause | None = None
+    raw: str = ""
+    """The network's own word for the end."""
+    disposition: Disposition | None = None
+
+
+# --- events: what happened (past tense) -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialed:
+    """The INVITE is on the wire."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotDialed:
+    """Nothing was sent and nothing will be."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rang:
+    """The called party's phone rings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Somebody or something picked up; `session_id` is the agent reserved for it, if any."""
+
+    session_id: SessionId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentReserved:
+    """An agent became free for a waiting call."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridged:
+    """The two legs are joined."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlinePassed:
+    """`deadline_at` is behind us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePlayed:
+    """The recorded message came to its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUpAsked:
+    """Somebody of ours wants this call to end: the agent, an operator, a suppression."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLost:
+    """The agent's leg broke or the agent vanished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegEnded:
+    """The network leg is gone."""
+
+    cause: EndCause
+    raw: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disposed:
+    """The agent recorded a disposition, or wrap-up ended without one."""
+
+    disposition: Disposition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NothingToRecord:
+    """The leg ended without an agent: the attempt can be closed as it is."""
+
+
+Event = (
+    Dialed
+    | NotDialed
+    | Rang
+    | Answered
+    | AgentReserved
+    | Bridged
+    | DeadlinePassed
+    | MessagePlayed
+    | HangUpAsked
+    | AgentLost
+    | LegEnded
+    | Disposed
+    | NothingToRecord
+)
+
+
+# --- actions: what to do now (imperative) ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkPermitUsed:
+    """The permit is spent: an INVITE left under it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoidPermit:
+    """The permit will never be used: nothing was sent under it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bridge:
+    """Join the call with the agent's leg."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayMessage:
+    """Play a recorded message to the called party."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUp:
+    """End the network leg, by CANCEL or BYE as it stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseAgent:
+    """The reserved agent is free again: this call will not reach them."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectAgent:
+    """The agent now talks on this call."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartWrapUp:
+    """The talk is over; the agent records what came of it."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """Close the attempt: outcome and disposition are final, the lead's next step is due."""
+
+
+Action = (
+    MarkPermitUsed
+    | VoidPermit
+    | Bridge
+    | PlayMessage
+    | HangUp
+    | ReleaseAgent
+    | ConnectAgent
+    | StartWrapUp
+    | Close
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """The attempt after an event, and what is to be done about it, in order."""
+
+    attempt: Attempt
+    actions: tuple[Action, ...] = ()
+
+
+# --- what each state makes of each event ----------------------------------------------------------
+
+
+def _dialed(a: Attempt, _: Dialed, now: Instant) -> Step:
+    after = replace(a, state=AttemptState.DIALING, dialed_at=now, deadline_at=now + DIAL_LIMIT)
+    return Step(attempt=after, actions=(MarkPermitUsed(),))
+
+
+def _not_dialed(a: Attempt, event: NotDialed, now: Instant) -> Step:
+    after = replace(
+        a,
+        state=AttemptState.ENDED,
+        ended_at=now,
+        deadline_at=None,
+        outcome=Outcome.NOT_DIALED,
+        raw=event.why,
+    )
+    return Step(attempt=after, actions=(VoidPermit(), Close()))
+
+
+def _rang(a: Attempt, _: Rang, now: Instant) -> Step:
+    limit = now + timedelta(seconds=a.ring_s) + RING_SLACK
+    return Step(attempt=replace(a, state=AttemptState.RINGING, ringing_at=now, deadline_at=limit))
+
+
+def _answered(a: Attempt, event: Answered, now: Instant) -> Step:
+    after = replace(
+        a,
+        state=AttemptState.WAITING if event.session_id is None else AttemptState.BRIDGING,
+        answered_at=now,
+        session_id=event.session_id,
+        deadline_at=now + timedelta(milliseconds=a.connect_ms_max),
+    )
+    if a.hang_up_asked:
+        # Our CANCEL crossed the answer on the wire: whoever picked up must not wait in silence.
+        free = () if event.session_id is None else (ReleaseAgent(session_id=event.session_id),)
+        after = replace(
+            after, state=AttemptState.MESSAGE, is_abandoned=True, session_id=None, deadline_at=None
+        )
+        return Step(attempt=after, actions=(*free, HangUp()))
+    if event.session_id is None:
+        return Step(attempt=after)
+    return Step(attempt=after, actions=(Bridge(session_id=event.session_id),))
+
+
+def _agent_reserved(a: Attempt, event: AgentReserved, _: Instant) -> Step:
+    after = replace(a, state=AttemptState.BRIDGING, session_id=event.session_id)
+    return Step(attempt=after, actions=(Bridge(session_id=event.session_id),))
+
+
+def _bridged(a: Attempt, _: Bridged, now: Instant) -> Step:
+    assert a.session_id is not None, "a bridging attempt has its agent session"
+    after = replace(a, state=AttemptState.TALKING, bridged_at=now, deadline_at=None)
+    return Step(attempt=after, actions=(ConnectAgent(session_id=a.session_id),))
+
+
+def _ring_limit_passed(a: Attempt, _: DeadlinePassed, now: Instant) -> Step:
+    # The engine cancels at the ring time by itself; this is the second fence.
+    return Step(attempt=replace(a, deadline_at=now + RING_SLACK), actions=(HangUp(),))
+
+
+def _connect_deadline_passed(a: Attempt, _: DeadlinePassed, __: Instant) -> Step:
+    free = () if a.session_id is None else (ReleaseAgent(session_id=a.session_id),)
+    after = replace(
+        a, state=AttemptState.MESSAGE, is_abandoned=True, session_id=None, deadline_at=None
+    )
+    return Step(attempt=after, actions=(*free, PlayMessage(message=Message.ABANDONED)))
+
+
+def _permit_expired(a: Attempt, _: DeadlinePassed, now: Instant) -> Step:
+    # The dial command was taken back or lost before the engine saw it.
+    return _not_dialed(a, NotDialed(why="the permit expired before the engine dialed"), now)
+
+
+def _message_played(a: Attempt, _: MessagePlayed, __: Instant) -> Step:
+    return Step(attempt=a, actions=(HangUp(),))
+
+
+def _hang_up(a: Attempt, _: HangUpAsked, __: Instant) -> Step:
+    return Step(attempt=replace(a, hang_up_asked=True), actions=(HangUp(),))
+
+
+def _agent_lost_before_talk(a: Attempt, _: AgentLost, __: Instant) -> Step:
+    return Step(attempt=replace(a, state=AttemptState.WAITING, session_id=None))
+
+
+def _agent_lost_in_talk(a: Attempt, _: AgentLost, __: Instant) -> Step:
+    return Step(attempt=replace(a, hang_up_asked=True), actions=(HangUp(),))
+
+
+def _ended_unanswered(a: Attempt, event: LegEnded, now: Instant) -> Step:
+    after = _end(a, event, now, outcome=_UNANSWERED[event.cause])
+    return Step(attempt=after, actions=(Close(),))
+
+
+def _lost_before_dialed(a: Attempt, event: LegEnded, now: Instant) -> Step:
+    # The network spoke of a call whose INVITE we had no word of yet: it did leave.
+    after = replace(_end(a, event, now, outcome=_UNANSWERED[event.cause]), dialed_at=now)
+    return Step(attempt=after, actions=(MarkPermitUsed(), Close()))
+
+
+def _ended_waiting(a: Attempt, event: LegEnded, now: Instant) -> Step:
+    # A person who hangs up before being connected counts as abandoned (the strict reading).
+    after = replace(_end(a, event, now, outcome=Outcome.ABANDONED), is_abandoned=True)
+    free = () if a.session_id is None else (ReleaseAgent(session_id=a.session_id),)
+    return Step(attempt=replace(after, session_id=None), actions=(*free, Close()))
+
+
+def _ended_talking(a: Attempt, event: LegEnded, now: Instant) -> Step:
+    assert a.session_id is not None, "a talking attempt has its agent session"
+    after = _end(a, event, now, outcome=Outcome.CONNECTED)
+    return Step(attempt=after, actions=(StartWrapUp(session_id=a.session_id),))
+
+
+def _ended_message(a: Attempt, event: LegEnded, now: Instant) -> Step:
+    outcome = Outcome.ABANDONED if a.is_abandoned else Outcome.MESSAGE_LEFT
+    return Step(attempt=_end(a, event, now, outcome=outcome), actions=(Close(),))
+
+
+def _end(a: Attempt, event: LegEnded, now: Instant, *, outcome: Outcome) -> Attempt:
+    return replace(
+        a,
+        state=AttemptState.ENDED,
+        ended_at=now,
+        deadline_at=None,
+        outcome=outcome,
+        cause=event.cause,
+        raw=event.raw,
+    )
+
+
+def _disposed(a: Attempt, event: Disposed, now: Instant) -> Step:
+    return Step(
+        attempt=replace(a, state=AttemptState.CLOSED, closed_at=now, disposition=event.disposition)
+    )
+
+
+def _nothing_to_record(a: Attempt, _: NothingToRecord, now: Instant) -> Step:
+    return Step(attempt=replace(a, state=AttemptState.CLOSED, closed_at=now))
+
+
+_UNANSWERED: Mapping[EndCause, Outcome] = {
+    EndCause.BUSY: Outcome.BUSY,
+    EndCause.NO_ANSWER: Outcome.NO_ANSWER,
+    EndCause.REJECTED: Outcome.REJECTED,
+    EndCause.INVALID: Outcome.INVALID,
+    EndCause.CONGESTION: Outcome.CONGESTION,
+    EndCause.CANCELLED: Outcome.CANCELLED,
+    EndCause.NO_RESPONSE: Outcome.FAILED,
+    EndCause.ENGINE_LOST: Outcome.FAILED,
+    EndCause.MEDIA_LOST: Outcome.FAILED,
+    EndCause.FAILED: Outcome.FAILED,
+    # An end that speaks of an answer we were never told of: the 200 and the BYE overtook it.
+    EndCause.CALLED_PARTY_HUNG_UP: Outcome.FAILED,
+    EndCause.WE_HUNG_UP: Outcome.CANCELLED,
+}
+
+S = AttemptState
+_Handler = Callable[[Attempt, "Event", Instant], Step]
+
+TRANSITIONS: Mapping[tuple[AttemptState, type], Callable[..., Step]] = {
+    (S.PERMITTED, Dialed): _dialed,
+    (S.PERMITTED, NotDialed): _not_dialed,
+    (S.PERMITTED, DeadlinePassed): _permit_expired,
+    (S.PERMITTED, LegEnded): _lost_before_dialed,
+    (S.PERMITTED, HangUpAsked): _hang_up,
+    (S.DIALING, Rang): _rang,
+    (S.DIALING, Answered): _answered,
+    (S.DIALING, LegEnded): _ended_unanswered,
+    (S.DIALING, HangUpAsked): _hang_up,
+    (S.DIALING, DeadlinePassed): _ring_limit_passed,
+    (S.RINGING, Answered): _answered,
+    (S.RINGING, LegEnded): _ended_unanswered,
+    (S.RINGING, HangUpAsked): _hang_up,
+    (S.RINGING, DeadlinePassed): _ring_limit_passed,
+    (S.WAITING, AgentReserved): _agent_reserved,
+    (S.WAITING, DeadlinePassed): _connect_deadline_passed,
+    (S.WAITING, LegEnded): _ended_waiting,
+    (S.WAITING, HangUpAsked): _hang_up,
+    (S.BRIDGING, Bridged): _bridged,
+    (S.BRIDGING, DeadlinePassed): _connect_deadline_passed,
+    (S.BRIDGING, AgentLost): _agent_lost_before_talk,
+    (S.BRIDGING, LegEnded): _ended_waiting,
+    (S.BRIDGING, HangUpAsked): _hang_up,
+    (S.TALKING, LegEnded): _ended_talking,
+    (S.TALKING, HangUpAsked): _hang_up,
+    (S.TALKING, AgentLost): _agent_lost_in_talk,
+    (S.MESSAGE, MessagePlayed): _message_played,
+    (S.MESSAGE, HangUpAsked): _hang_up,
+    (S.MESSAGE, LegEnded): _ended_message,
+    (S.ENDED, Disposed): _disposed,
+    (S.ENDED, NothingToRecord): _nothing_to_record,
+}
+"""What each state makes of each event. The diagram in the docs is drawn from this table."""
+
+_NETWORK = (Dialed, Rang, Answered, Bridged, MessagePlayed, LegEnded)
+
+IGNORED: frozenset[tuple[AttemptState, type]] = frozenset(
+    # Doubled or overtaken network events: what they say is known or no longer matters.
+    [(S.DIALING, Dialed), (S.RINGING, Dialed), (S.RINGING, Rang)]
+    + [(s, e) for s in (S.WAITING, S.BRIDGING, S.TALKING) for e in (Dialed, Rang, Answered)]
+    + [(S.MESSAGE, e) for e in (Dialed, Rang, Answered, Bridged)]
+    + [(S.TALKING, e) for e in (Bridged, MessagePlayed)]
+    + [(s, e) for s in (S.ENDED, S.CLOSED) for e in (*_NETWORK, NotDialed)]
+    # Our own late words: the call moved on between the decision and its record.
+    + [(s, e) for s in (S.ENDED, S.CLOSED) for e in (DeadlinePassed, HangUpAsked, AgentLost)]
+    + [(s, DeadlinePassed) for s in (S.TALKING, S.MESSAGE)]
+    + [(s, AgentLost) for s in (S.PERMITTED, S.DIALING, S.RINGING, S.WAITING, S.MESSAGE)]
+    # A refusal to dial is only true before the wire.
+    + [(s, NotDialed) for s in (S.DIALING, S.RINGING, S.WAITING, S.BRIDGING, S.TALKING, S.MESSAGE)]
+)
+"""Pairs that may come late, doubled or reordered, and change nothing, on purpose."""
+
+OVERTAKING: Mapping[tuple[AttemptState, type], Event] = {
+    (S.PERMITTED, Rang): Dialed(),
+    (S.PERMITTED, Answered): Dialed(),
+}
+"""Network events that overtook another: the one named is applied first, then the event itself."""
+
+
+def step(attempt: Attempt, event: Event, now: Instant) -> Step:
+    """Apply one event. Raises `ImpossibleEvent` (and changes nothing) where the table has none."""
+    key = (attempt.state, type(event))
+    if key in IGNORED:
+        return Step(attempt=attempt)
+    missed = OVERTAKING.get(key)
+    if missed is not None:
+        first = step(attempt, missed, now)
+        then = step(first.attempt, event, now)
+        return Step(attempt=then.attempt, actions=first.actions + then.actions)
+    handler = TRANSITIONS.get(key)
+    if handler is None:
+        raise ImpossibleEvent(
+            f"attempt {attempt.id} is {attempt.state.value} and cannot have "
+            f"{type(event).__name__}; nothing was changed"
+        )
+    return handler(attempt, event, now)
+
+
+def is_answered(attempt: Attempt) -> bool:
+    """Whether somebody or something picked up."""
+    return attempt.answered_at is not None
+
+
+def in_flight(state: AttemptState) -> bool:
+    """Whether a call in this state still hopes for an answer."""
+    match state:
+        case S.PERMITTED | S.DIALING | S.RINGING:
+            return True
+        case S.WAITING | S.BRIDGING | S.TALKING | S.MESSAGE | S.ENDED | S.CLOSED:
+            return False
+        case _:
+            assert_never(state)

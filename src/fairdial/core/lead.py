@@ -1,0 +1,81 @@
+"""A lead: one record to be called for a campaign, and the state it is in between attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from enum import StrEnum
+
+from fairdial.core.ids import E164, CampaignId, Instant, LeadId, ListId
+
+
+class LeadState(StrEnum):
+    """Where a lead stands between attempts."""
+
+    DUE = "due"
+    """Waiting for `due_at`, then for a place in the hopper."""
+    CLAIMED = "claimed"
+    """Taken out of the hopper by a dialer: being judged, rung or talked to."""
+    FINISHED = "finished"
+    """Nothing more will be tried; `finished_why` says why."""
+
+
+class Party(StrEnum):
+    """Whether a person or a business is called; unknown is judged as a person."""
+
+    CONSUMER = "consumer"
+    BUSINESS = "business"
+    UNKNOWN = "unknown"
+
+
+class LineType(StrEnum):
+    """The kind of line behind a number; VoIP and unknown take the stricter wireless branch."""
+
+    WIRELESS = "wireless"
+    LANDLINE = "landline"
+    VOIP = "voip"
+    UNKNOWN = "unknown"
+
+
+class ConsentKind(StrEnum):
+    """How strong a recorded permission is."""
+
+    EXPRESS = "express"
+    WRITTEN = "written"
+    """Signed (e-sign counts), names seller and number, discloses automated marketing calls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedLocation:
+    """Where the lead's record says that the person is; every part may be unknown."""
+
+    zone: str | None = None
+    """An IANA zone, when the record names one."""
+    postal: str | None = None
+    state: str | None = None
+    """A two-letter state, territory or province."""
+    country: str | None = None
+    """ISO 3166-1 alpha-2, when stated; else it follows from the number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """One record to be called for a campaign."""
+
+    id: LeadId
+    campaign_id: CampaignId
+    list_id: ListId
+    number: E164
+    name: str
+    location: StatedLocation
+    party: Party
+    line_type: LineType
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What segmentation and scripts use: age, job, … as the list had them."""
+    state: LeadState = LeadState.DUE
+    due_at: Instant
+    attempts: int = 0
+    """How often this lead was dialed."""
+    row: int
+    """The line of the list it came from, for people who look it up."""

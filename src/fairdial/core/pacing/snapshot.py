@@ -1,0 +1,65 @@
+"""What pacing sees and what it says: values only, so that any decision can be replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairdial.core.campaign import Pace
+from fairdial.core.pacing.statistics import Statistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusyAgent:
+    """An agent who talks or wraps up, and since when."""
+
+    is_talking: bool
+    """False means wrap-up."""
+    elapsed_s: float
+    """Seconds in this state so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallInFlight:
+    """A call that was placed and is neither answered nor ended."""
+
+    elapsed_s: float
+    """Seconds since the INVITE."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One campaign at one moment."""
+
+    pace: Pace
+    ready: int
+    """Agents who could take a call this instant."""
+    busy: tuple[BusyAgent, ...]
+    """Agents who talk or wrap up. Paused ones are nowhere: they may not come back."""
+    in_flight: tuple[CallInFlight, ...]
+    waiting: int
+    """Answered calls that wait for an agent."""
+    statistics: Statistics
+    live_answers: int
+    """Persons connected, plus abandoned calls, of this campaign in the legal window (30 days)."""
+    abandoned: int
+    """Abandoned calls of this campaign in the legal window."""
+    ring_s: float
+    """How long a phone rings before we give up, seconds."""
+    connect_s_max: float
+    """From pick-up to the connect deadline, seconds."""
+    wrap_up_s_max: float
+    """After so many seconds of wrap-up an agent becomes ready without asking."""
+    room: int
+    """Free lines and calls-per-second credit: the most calls that could be placed now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """How many calls to place now, and why."""
+
+    calls: int
+    """Never negative, never more than the snapshot's `room`."""
+    why: str
+    """A sentence for a supervisor, with the figures that decided."""
+    dial_level: float
+    """Calls in flight (after this decision) per agent ready or soon free. 0 with no agent."""

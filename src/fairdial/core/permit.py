@@ -1,0 +1,188 @@
+"""The permit: the one gate. Nothing rings without one, whichever way a call starts.
+
+`issue` judges every rule of the rulebook (never short-circuited) on one set of facts at one moment.
+All must allow; *refuse* or *unknown* means no call. A permit is for one number, caller ID, campaign
+and method, lives for seconds and is used once. Next stop: `flow.place_call`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from fairdial.core.campaign import Method
+from fairdial.core.facts import Facts
+from fairdial.core.ids import E164, AttemptId, CampaignId, Instant, LeadId, PermitId
+
+if TYPE_CHECKING:
+    from fairdial.core.rules import Rulebook
+
+PERMIT_LIFE = timedelta(seconds=5)
+"""How long a permit may wait to be used. Long enough for one commit and one send, no longer."""
+
+NEXT_ALLOWED_STEPS_MAX = 8
+"""How often a moment is moved on until no other rule's closed hours lie there."""
+
+
+class Ruling(StrEnum):
+    """One rule's answer. Unknown is not yes."""
+
+    ALLOW = "allow"
+    REFUSE = "refuse"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One rule's answer about one attempt, with what it rests on."""
+
+    rule: str
+    """The rule's id: `us.tcpa.hours`."""
+    citation: str
+    ruling: Ruling
+    why: str
+    """A sentence with the figures used: `09:41 in America/Chicago is within 08:00–21:00`."""
+    next_allowed_at: Instant | None = None
+    """For a refusal by time: when this rule alone would allow the call, if it ever will."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """Single-use approval of one attempt. `telephony.dial` takes nothing else."""
+
+    id: PermitId
+    attempt_id: AttemptId
+    lead_id: LeadId
+    campaign_id: CampaignId
+    number: E164
+    caller_id: E164
+    method: Method
+    issued_at: Instant
+    expires_at: Instant
+    rulebook: str
+    """The hash of the rulebook that judged."""
+    tzdata: str
+    """The version of the time-zone data that judged."""
+    verdicts: tuple[Verdict, ...]
+    facts: Facts
+
+    def is_live(self, now: Instant) -> bool:
+        """Whether it may still be used at `now`; both ends are strict about clocks that jump."""
+        return self.issued_at <= now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The denial of one attempt, with every verdict; `reasons` are those that were not *allow*."""
+
+    lead_id: LeadId
+    campaign_id: CampaignId
+    number: E164
+    decided_at: Instant
+    rulebook: str
+    tzdata: str
+    verdicts: tuple[Verdict, ...]
+    facts: Facts
+    next_allowed_at: Instant | None
+    """When the call might next be allowed; None when time alone will not mend it."""
+
+    @property
+    def reasons(self) -> tuple[Verdict, ...]:
+        """The verdicts that stand in the way."""
+        return tuple(v for v in self.verdicts if v.ruling is not Ruling.ALLOW)
+
+
+def issue(
+    facts: Facts,
+    rulebook: Rulebook,
+    now: Instant,
+    *,
+    permit_id: PermitId,
+    attempt_id: AttemptId,
+    lead_id: LeadId,
+) -> Permit | Refusal:
+    """Judge every rule and permit the attempt only if each one allows it.
+
+    A rulebook without a rule that applies to the number permits nothing: silence is not a yes.
+    """
+    verdicts = rulebook.judge(facts, now)
+    against = tuple(v for v in verdicts if v.ruling is not Ruling.ALLOW)
+    if verdicts and not against:
+        return Permit(
+            id=permit_id,
+            attempt_id=attempt_id,
+            lead_id=lead_id,
+            campaign_id=facts.campaign_id,
+            number=facts.number,
+            caller_id=facts.caller_id,
+            method=facts.method,
+            issued_at=now,
+            expires_at=now + PERMIT_LIFE,
+            rulebook=rulebook.hash,
+            tzdata=rulebook.tzdata,
+            verdicts=verdicts,
+            facts=facts,
+        )
+    return Refusal(
+        lead_id=lead_id,
+        campaign_id=facts.campaign_id,
+        number=facts.number,
+        decided_at=now,
+        rulebook=rulebook.hash,
+        tzdata=rulebook.tzdata,
+        verdicts=verdicts,
+        facts=facts,
+        next_allowed_at=_next_allowed(facts, rulebook, against),
+    )
+
+
+def _next_allowed(facts: Facts, rulebook: Rulebook, against: tuple[Verdict, ...]) -> Instant | None:
+    """The moment from which no rule refuses by time, if only time stands in the way.
+
+    Each refusing rule names its own moment. The latest of them may lie in the closed hours of
+    another rule, so it is judged again there, a few steps at most. Facts age until then: what else
+    may stand in the way at that moment is for the permit of that moment.
+    """
+    latest = _latest(against)
+    for _ in range(NEXT_ALLOWED_STEPS_MAX):
+        if latest is None:
+            return None
+        again = _latest(
+            tuple(v for v in rulebook.judge(facts, latest) if v.ruling is not Ruling.ALLOW)
+        )
+        if again is None or again <= latest:
+            return latest
+        latest = again
+    return latest
+
+
+def _latest(against: tuple[Verdict, ...]) -> Instant | None:
+    """The latest of the moments that the refusing rules name, if every one of them names one."""
+    moments = [v.next_allowed_at for v in against]
+    if not moments or any(m is None for m in moments):
+        return None
+    return max(m for m in moments if m is not None)
+
+
+def plain(value: Any) -> Any:
+    """Facts and verdicts as JSON values, for the record: one form, so that hashes agree."""
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return str(value)

@@ -1,0 +1,485 @@
+"""The few things that the story of a call needs from the world, in our words.
+
+Adapters implement them; `flow` uses them; `app` joins the two. An adapter's own vocabulary (SIP
+status codes, SQL) stays inside it, with the raw word kept beside ours for people who debug a trunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from fairdial.core.abandon import AbandonRecord
+from fairdial.core.agent import AgentSession
+from fairdial.core.attempt import Attempt
+
+from fairdial.core.attempt import EndCause as EndCause
+from fairdial.core.attempt import Message as Message
+from fairdial.core.audit import AuditEntry
+from fairdial.core.campaign import Campaign, CampaignState
+from fairdial.core.facts import Facts, SuppressionKind
+from fairdial.core.hopper import NextStep
+from fairdial.core.ids import (
+    E164,
+    AgentId,
+    AttemptId,
+    CampaignId,
+    DialerId,
+    Instant,
+    LeadId,
+    ListId,
+    SellerId,
+    SessionId,
+)
+from fairdial.core.intake import NewLead
+from fairdial.core.lead import Lead
+from fairdial.core.permit import Permit, Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEvent:
+    """Something the network said about one attempt. `at` is by the Clock of this installation."""
+
+    attempt_id: AttemptId
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDialed(CallEvent):
+    """The INVITE is on the wire (and in the wire log). From here on it may have rung."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallNotDialed(CallEvent):
+    """Nothing was sent, and nothing will be: the engine declined before the wire."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRinging(CallEvent):
+    """The called party's phone rings (180, or 183 with its own ringing tone)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered(CallEvent):
+    """Somebody or something picked up (200)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallBridged(CallEvent):
+    """The called party and the agent's leg are joined; audio flows both ways."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePlayed(CallEvent):
+    """A recorded message came to its end."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(CallEvent):
+    """The network leg is gone. Exactly one follows every `CallDialed`, unless the engine died."""
+
+    cause: EndCause
+    raw: str
+    """The network's own word: `SIP 486 Busy Here`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLegUp:
+    """The agent's leg is nailed up: from now on an answered call is heard at once."""
+
+    session_id: SessionId
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLegDown:
+    """The agent's leg is gone or never came up."""
+
+    session_id: SessionId
+    at: Instant
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDown:
+    """The engine is gone and every leg with it. Dialing stops until `EngineUp`."""
+
+    at: Instant
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineUp:
+    """An engine is there. It carries no call of before: what was live is to be reconciled."""
+
+    at: Instant
+
+
+TelephonyEvent = CallEvent | AgentLegUp | AgentLegDown | EngineDown | EngineUp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLegs:
+    """What the engine holds right now."""
+
+    attempts: frozenset[AttemptId]
+    sessions: frozenset[SessionId]
+
+
+class Telephony(Protocol):
+    """The phone network, as far as an outbound call needs it.
+
+    Ids are the caller's, so every call is idempotent: a resend is harmless. Commands return when
+    the engine took them; what comes of them arrives as events, in order for one attempt.
+    Commands about a leg that is already gone do nothing. A command while the engine is down
+    raises `EngineUnavailable`.
+    """
+
+    async def start(self) -> None:
+        """Start the engine and return when it can place calls. Raises `EngineUnavailable`."""
+
+    async def stop(self) -> None:
+        """End every call cleanly (CANCEL, BYE), then the engine. Bounded to a few seconds."""
+
+    async def dial(self, permit: Permit, *, ring_s: int) -> None:
+        """Place the call that `permit` allows; refuse an expired, foreign or used one.
+
+        The INVITE's Call-ID is the attempt id. After `ring_s` seconds of ringing without an answer
+        the call is cancelled and ends with `EndCause.NO_ANSWER`.
+        """
+
+    async def connect_agent(self, session_id: SessionId, phone: str) -> None:
+        """Nail up the leg to `phone`, a SIP URI; `AgentLegUp` or `AgentLegDown` follows."""
+
+    async def disconnect_agent(self, session_id: SessionId) -> None:
+        """Take the agent's leg down."""
+
+    async def bridge(self, attempt_id: AttemptId, session_id: SessionId) -> None:
+        """Join an answered call with a nailed-up agent leg; `CallBridged` follows."""
+
+    async def play(self, attempt_id: AttemptId, message: Message) -> None:
+        """Play a recorded message to an answered call; `MessagePlayed` follows."""
+
+    async def hang_up(self, attempt_id: AttemptId) -> None:
+        """CANCEL or BYE as the call stands; `CallEnded` follows."""
+
+    async def live(self) -> LiveLegs:
+        """What the engine holds right now, to reconcile after a gap."""
+
+    async def was_dialed(self, attempts: Collection[AttemptId]) -> dict[AttemptId, bool]:
+        """For each attempt, by the wire log that outlives the engine: did an INVITE leave?
+
+        Where the log cannot say (another boot of this machine, a lost file) the answer is True:
+        a permit is counted as used rather than risked twice.
+        """
+
+    def events(self) -> AsyncIterator[TelephonyEvent]:
+        """Everything that happens, in order. One consumer."""
+
+
+class Clock(Protocol):
+    """The one clock. The sandbox's runs beside real time, from a weekday morning on."""
+
+    def now(self) -> Instant:
+        """This moment, aware, in UTC."""
+
+    def real(self) -> Instant:
+        """Real time, sandbox or not: for leases between processes and for nothing else."""
+
+    def at_unix(self, seconds: float) -> Instant:
+        """The moment of this clock at a real Unix time, for events stamped by other processes."""
+
+
+class Ids(Protocol):
+    """Where new ids come from; time-ordered, so that tables stay compact."""
+
+    def new(self) -> UUID:
+        """A new UUID, never given before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to dial one campaign. The epoch fences off a dialer that was taken over."""
+
+    campaign_id: CampaignId
+    dialer_id: DialerId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastCall:
+    """How one earlier call went, for what pacing learns from. Seconds."""
+
+    elapsed_s: float
+    picked_up: bool
+    talk_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadCounts:
+    """How many leads of a campaign stand where."""
+
+    due: int
+    later: int
+    claimed: int
+    finished: int
+    next_due_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveCall:
+    """A call that is up now, for the picture."""
+
+    id: AttemptId
+    number: E164
+    name: str
+    state: str
+    since: Instant
+    agent_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentRefusal:
+    """A refusal, for the picture."""
+
+    number: E164
+    name: str
+    at: Instant
+    reasons: tuple[str, ...]
+    whys: tuple[str, ...]
+    next_allowed_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a campaign did since a moment, counted from the tables."""
+
+    attempts: int
+    """Attempts whose call was dialed."""
+    not_dialed: int
+    permits_issued: int
+    permits_used: int
+    permits_void: int
+    refused: int
+    refused_by_rule: Mapping[str, int]
+    in_flight: int
+    by_state: Mapping[str, int]
+    answered: int
+    connected: int
+    abandoned: int
+    live_answers: int
+    outcomes: Mapping[str, int]
+    dispositions: Mapping[str, int]
+    first_connected_at: Instant | None
+
+
+class Transaction(Protocol):
+    """One transaction on the durable truth. State changes name the state they expect.
+
+    Reads for update hold what they read until the transaction ends. Locks are taken in the order
+    campaign, number, attempt, session, lead, audit, so that no two wait for each other.
+    """
+
+    # campaigns and lists
+    async def save_campaign(self, campaign: Campaign, now: Instant) -> Campaign:
+        """Keep a campaign by its name; returns it with the ids that stand."""
+
+    async def set_campaign_state(self, campaign_id: CampaignId, state: CampaignState) -> None:
+        """Say whether a campaign may place calls."""
+
+    async def take_campaign(
+        self, campaign_id: CampaignId, dialer_id: DialerId, *, now: Instant, life: timedelta
+    ) -> Lease:
+        """Take the right to dial. Raises `CampaignBusy` while another dialer holds it."""
+
+    async def renew_campaign(self, lease: Lease, *, now: Instant, life: timedelta) -> None:
+        """Keep the right to dial. Raises `CampaignBusy` if it was taken over."""
+
+    async def release_campaign(self, lease: Lease) -> None:
+        """Give the right to dial back."""
+
+    async def hold_campaign(self, lease: Lease) -> None:
+        """Raise `CampaignBusy` unless the lease is the newest; keeps it so until the end."""
+
+    async def unrecovered_campaigns(self, real_now: Instant) -> list[Campaign]:
+        """Campaigns that nobody dials and that have something open: their dialer died."""
+
+    async def add_list(
+        self,
+        list_id: ListId,
+        campaign: Campaign,
+        leads: Iterable[tuple[LeadId, NewLead]],
+        *,
+        source: str,
+        rejected: int,
+        now: Instant,
+    ) -> int:
+        """Keep a list and its leads, all or nothing; returns how many leads."""
+
+    async def known_numbers(self, campaign_id: CampaignId) -> set[str]:
+        """The numbers that leads of the campaign have already."""
+
+    async def replace_registry(
+        self,
+        kind: SuppressionKind,
+        name: str,
+        *,
+        as_of: date,
+        entries: Iterable[tuple[E164, date]],
+        now: Instant,
+        seller_id: SellerId | None = None,
+    ) -> int:
+        """Put a newer copy of a registry in the place of the former one, all or nothing.
+
+        Internal entries are only ever added: a stop request does not expire.
+        """
+
+    async def suppress(
+        self,
+        number: E164,
+        kind: SuppressionKind,
+        *,
+        source: str,
+        seller_id: SellerId | None,
+        registered_on: date,
+        now: Instant,
+    ) -> None:
+        """A number must not be called; consent towards the seller is withdrawn with it."""
+
+    # the gate
+    async def lock_number(self, number: E164) -> None:
+        """One judgement of a number at a time."""
+
+    async def facts(
+        self, lead: Lead, campaign: Campaign, *, now: Instant, is_sandbox: bool
+    ) -> Facts:
+        """What we know about calling this lead now. Call `lock_number` first."""
+
+    async def save_refusal(self, refusal_id: UUID, refusal: Refusal) -> None:
+        """Keep a refusal with all it rests on."""
+
+    async def open_attempt(self, permit: Permit, attempt: Attempt) -> None:
+        """Keep a permit and its attempt, before anything rings."""
+
+    async def mark_permit_used(self, attempt_id: AttemptId, now: Instant) -> None:
+        """An INVITE left under the permit of this attempt."""
+
+    async def void_permit(self, attempt_id: AttemptId, now: Instant) -> None:
+        """Nothing was, or will be, sent under the permit of this attempt."""
+
+    # attempts
+    async def attempt(self, attempt_id: AttemptId) -> Attempt | None:
+        """One attempt, for update."""
+
+    async def save_attempt(self, attempt: Attempt, *, was: Attempt) -> None:
+        """Move an attempt on from the state that was read."""
+
+    async def longest_waiting(self, campaign_id: CampaignId) -> Attempt | None:
+        """The answered call that has waited longest, for update; None when there is none."""
+
+    async def overdue_attempts(self, campaign_id: CampaignId, now: Instant) -> list[AttemptId]:
+        """Attempts whose deadline is behind us."""
+
+    async def open_attempts(self, campaign_id: CampaignId) -> list[Attempt]:
+        """Attempts that are not closed."""
+
+    async def open_attempts_to(self, number: E164, seller_id: SellerId) -> list[AttemptId]:
+        """Attempts to a number for a seller that are not ended."""
+
+    async def abandon_record(self, campaign_id: CampaignId, now: Instant) -> AbandonRecord:
+        """Live answers and abandoned calls in the legal window."""
+
+    async def history(self, campaign_id: CampaignId, now: Instant) -> list[PastCall]:
+        """How earlier calls went, oldest first."""
+
+    # agents
+    async def open_session(self, session: AgentSession) -> AgentSession:
+        """An agent sits down; returns the session with the agent id that stands."""
+
+    async def session(self, session_id: SessionId) -> AgentSession | None:
+        """One agent session, for update."""
+
+    async def glance(self, session_id: SessionId) -> AgentSession | None:
+        """One agent session as it stands, not held."""
+
+    async def save_session(self, session: AgentSession, *, was: AgentSession) -> None:
+        """Move an agent session on from the state that was read."""
+
+    async def longest_ready(self, campaign_id: CampaignId) -> AgentSession | None:
+        """The agent who has been ready longest, for update; None when nobody is."""
+
+    async def open_sessions(self, campaign_id: CampaignId) -> list[AgentSession]:
+        """Everybody who is logged in."""
+
+    async def overdue_wrap_ups(self, campaign_id: CampaignId, now: Instant) -> list[SessionId]:
+        """Agents whose wrap-up time has run out."""
+
+    # leads
+    async def claim_due(self, campaign_id: CampaignId, *, most: int, now: Instant) -> list[Lead]:
+        """Take the next due leads out of the hopper."""
+
+    async def return_claimed(self, campaign_id: CampaignId) -> int:
+        """After a crash: claimed leads without an open attempt are due again; says how many."""
+
+    async def lead(self, lead_id: LeadId) -> Lead:
+        """One lead."""
+
+    async def count_attempt(self, lead_id: LeadId) -> int:
+        """A lead was dialed once more; says how often now."""
+
+    async def save_next_step(self, lead_id: LeadId, step: NextStep) -> None:
+        """What becomes of a claimed lead."""
+
+    async def lead_counts(self, campaign_id: CampaignId, now: Instant) -> LeadCounts:
+        """How many leads stand where."""
+
+    # the record
+    def audit(
+        self, kind: str, subject: object, body: Mapping[str, Any], *, actor: str, at: Instant
+    ) -> None:
+        """Seal an entry at the end of the chain when this transaction commits."""
+
+    # the picture
+    async def figures(self, campaign_id: CampaignId, since: Instant) -> Figures:
+        """What the campaign did since a moment."""
+
+    async def live_calls(self, campaign_id: CampaignId) -> list[LiveCall]:
+        """The calls that are up now."""
+
+    async def recent_refusals(self, campaign_id: CampaignId, since: Instant) -> list[RecentRefusal]:
+        """The newest refusals, with why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that the audit found wrong."""
+
+    what: str
+    why: str
+
+
+class Store(Protocol):
+    """The durable truth."""
+
+    def transaction(self, *, durable: bool = True) -> AbstractAsyncContextManager[Transaction]:
+        """All or nothing. With `durable=False` a crash of the database may lose the last moments:
+        only for what the wire log and `recover` can tell again. Raises `StoreUnavailable`."""
+
+    def audit_entries(self) -> AsyncIterator[AuditEntry]:
+        """The whole chain in order."""
+
+    async def audit_head(self) -> int:
+        """How many entries the chain's head says there are."""
+
+    async def audit_findings(self) -> list[Finding]:
+        """Where permits, refusals and attempts disagree with the chain or with each other."""

@@ -1,0 +1,64 @@
+"""The law as data, and the reading of it from the package: the only I/O that rules need.
+
+Time zones come from the pinned `tzdata` package alone, never from the host: an operating system of
+last year is an hour wrong in British Columbia, Alberta and Manitoba from November 2026 on.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import tzdata  # type: ignore[import-untyped]
+
+from fairdial.core.rules import Rulebook, parse
+from fairdial.exceptions import RulebookError
+
+HOUSE_FILE_BYTES_MAX = 64 * 1024
+"""The largest house rule file that is read; a rule is a page of text."""
+
+
+def read_files() -> dict[str, bytes]:
+    """Every TOML file of this package: path inside the rules folder → content."""
+    return dict(_walk(resources.files(__name__), ""))
+
+
+def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        if entry.is_dir():
+            yield from _walk(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".toml"):
+            yield prefix + entry.name, entry.read_bytes()
+
+
+def use_pinned_tzdata() -> str:
+    """Make the installed `tzdata` package the only source of time zones in this process.
+
+    Answers its version (`2026f`). Call it once at start, before any zone is used: zones that were
+    read before keep their old data, therefore the cache of zones is cleared too.
+    """
+    if zoneinfo.TZPATH:
+        zoneinfo.reset_tzpath(to=[])
+        zoneinfo.ZoneInfo.clear_cache()
+    return str(tzdata.IANA_VERSION)
+
+
+def load_rulebook(house: Path | None = None) -> Rulebook:
+    """Load the packaged rules; `house` is a folder whose TOML files add to the house rules.
+
+    A file there replaces the packaged house rule of the same file name. A house rule can only add
+    to the law: it is judged beside the other rules, never instead of them. Raises `RulebookError`.
+    """
+    version = use_pinned_tzdata()
+    files = read_files()
+    if house is not None:
+        if not house.is_dir():
+            raise RulebookError(f"the folder of house rules {house} does not exist")
+        for path in sorted(house.glob("*.toml")):
+            if path.stat().st_size > HOUSE_FILE_BYTES_MAX:
+                raise RulebookError(f"{path} is larger than {HOUSE_FILE_BYTES_MAX} bytes")
+            files[f"house/{path.name}"] = path.read_bytes()
+    return parse(files, version)

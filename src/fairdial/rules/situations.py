@@ -1,0 +1,174 @@
+"""Situations: examples beside the rules that a lawyer can read, and their reading.
+
+A situation says what is given, when the call would start by whose clock, and which rules stand
+against it (none: the call is allowed). They prove the rules on every change and are run by tests;
+nothing here decides about a call.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fairdial.core.campaign import Method, Purpose
+from fairdial.core.facts import (
+    Consent,
+    Facts,
+    PastAttempt,
+    Registry,
+    Relationship,
+    RelationshipKind,
+    Suppression,
+    SuppressionKind,
+)
+from fairdial.core.ids import E164, CampaignId, Instant, SellerId
+from fairdial.core.lead import ConsentKind, LineType, Party, StatedLocation
+from fairdial.core.outcome import Outcome
+from fairdial.exceptions import RulebookError
+
+CALLER_ID = E164("+12025550100")
+"""Shown by every situation that does not say otherwise."""
+
+_CAMPAIGN = CampaignId(UUID(int=1))
+_SELLER = SellerId(UUID(int=2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """One example: facts, a moment, and the rules that stand against the call."""
+
+    file: str
+    name: str
+    facts: Facts
+    at: Instant
+    refused_by: frozenset[str]
+    """Exactly the rules whose verdict is not *allow*; empty means that the call is allowed."""
+
+
+def read_situations(files: Mapping[str, bytes]) -> tuple[Situation, ...]:
+    """All situations among rule files, in order of file. Raises `RulebookError` for a bad one."""
+    found: list[Situation] = []
+    for path, content in sorted(files.items()):
+        if path.rsplit("/", 1)[-1] == "situations.toml":
+            for number, row in enumerate(tomllib.loads(content.decode())["situation"], start=1):
+                try:
+                    found.append(_situation(path, row))
+                except (KeyError, ValueError, TypeError) as error:
+                    name = row.get("name", number)
+                    raise RulebookError(f"{path}: situation {name!r}: {error!r}") from error
+    return tuple(found)
+
+
+def _situation(path: str, row: dict[str, Any]) -> Situation:
+    unknown = row.keys() - {"name", "when", "zone", "fold", "given", "allow", "refused_by"}
+    if unknown:
+        raise ValueError(f"unknown key: {', '.join(sorted(unknown))}")
+    if ("allow" in row) == ("refused_by" in row) or row.get("allow") is False:
+        raise ValueError("it needs either allow = true or refused_by")
+    local = row["when"].replace(tzinfo=ZoneInfo(row["zone"]), fold=row.get("fold", 0))
+    at = local.astimezone(UTC)
+    return Situation(
+        file=path,
+        name=row["name"],
+        facts=facts_of(row.get("given", {}), at),
+        at=at,
+        refused_by=frozenset(row.get("refused_by", ())),
+    )
+
+
+def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
+    """The facts of a situation: what is given, and else an ordinary sales call that harms nobody.
+
+    Left out, a call is live telemarketing to a consumer's landline in the sandbox, checked three
+    days ago against the registries of the United States and Canada, with no consent and no history.
+    """
+    left = dict(given)
+    take = left.pop
+    consent = _consent(take("consent", None), take("revoked", None))
+    relationship = _relationship(take("relationship", None))
+    age = take("list_age_days", 3)
+    facts = Facts(
+        number=E164(take("number", "+13125550142")),
+        campaign_id=_CAMPAIGN,
+        seller_id=_SELLER,
+        seller_name="Example Seller",
+        caller_id=E164(take("caller_id", CALLER_ID)),
+        purpose=Purpose(take("purpose", "telemarketing")),
+        method=Method(take("method", "live_manual")),
+        party=Party(take("party", "consumer")),
+        line_type=LineType(take("line_type", "landline")),
+        stated=StatedLocation(
+            zone=take("zone", None),
+            postal=take("postal", None),
+            state=take("state", None),
+            country=take("country", None),
+        ),
+        suppressions=tuple(
+            Suppression(
+                kind=SuppressionKind(text.split()[0]),
+                source="the list",
+                registered_on=date.fromisoformat(text.split()[1]),
+                state=[*text.split(), None][2],
+            )
+            for text in take("listed", ())
+        ),
+        registries=()
+        if age == "never"
+        else tuple(
+            Registry(
+                kind=SuppressionKind.NATIONAL,
+                name=f"{country} national registry",
+                as_of=(at - timedelta(days=age)).date(),
+                country=country,
+            )
+            for country in ("US", "CA")
+        ),
+        consent=consent,
+        relationship=relationship,
+        past_attempts=tuple(
+            sorted((_attempt(text) for text in take("past", ())), key=lambda a: a.at, reverse=True)
+        ),
+        is_sandbox=take("sandbox", True),
+        gathered_at=at,
+    )
+    if left:
+        raise ValueError(f"given has unknown keys: {', '.join(sorted(left))}")
+    return facts
+
+
+def _consent(text: str | None, revoked: date | None) -> Consent | None:
+    """`written 2026-10-01`"""
+    if text is None:
+        return None
+    kind, day = text.split()
+    return Consent(
+        kind=ConsentKind(kind),
+        given_on=date.fromisoformat(day),
+        source="a form",
+        revoked_at=None
+        if revoked is None
+        else datetime(revoked.year, revoked.month, revoked.day, 15, tzinfo=UTC),
+    )
+
+
+def _relationship(text: str | None) -> Relationship | None:
+    """`purchase 2025-06-11`"""
+    if text is None:
+        return None
+    kind, day = text.split()
+    return Relationship(kind=RelationshipKind(kind), last_on=date.fromisoformat(day))
+
+
+def _attempt(text: str) -> PastAttempt:
+    """`2026-12-03T14:00:00Z no_answer`, or `… open`."""
+    moment, outcome = text.split()
+    return PastAttempt(
+        at=datetime.fromisoformat(moment),
+        campaign_id=_CAMPAIGN,
+        outcome=None if outcome == "open" else Outcome(outcome),
+    )

@@ -1,0 +1,249 @@
+"""The attempt machine: whatever order the network speaks in, an attempt ends once and truthfully."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairdial.core import attempt as line
+from fairdial.core.attempt import IGNORED, OVERTAKING, TRANSITIONS, Attempt, AttemptState, EndCause
+from fairdial.core.ids import E164, AttemptId, CampaignId, LeadId, PermitId, SessionId
+from fairdial.core.outcome import Disposition, Outcome
+from fairdial.exceptions import ImpossibleEvent
+
+NOW = datetime(2026, 12, 1, 15, 40, tzinfo=UTC)
+ADA = SessionId(UUID(int=70))
+NETWORK: tuple[line.Event, ...] = (
+    line.Dialed(),
+    line.Rang(),
+    line.Answered(session_id=None),
+    line.Answered(session_id=ADA),
+    line.Bridged(),
+    line.MessagePlayed(),
+    *(line.LegEnded(cause=cause, raw="SIP") for cause in EndCause),
+)
+OURS: tuple[line.Event, ...] = (
+    line.NotDialed(why="engine down"),
+    line.AgentReserved(session_id=ADA),
+    line.DeadlinePassed(),
+    line.HangUpAsked(),
+    line.AgentLost(),
+    line.Disposed(disposition=Disposition.SALE),
+    line.NothingToRecord(),
+)
+EVENT_TYPES = {type(event) for event in NETWORK + OURS}
+
+
+def an_attempt() -> Attempt:
+    return Attempt(
+        id=AttemptId(UUID(int=1)),
+        permit_id=PermitId(UUID(int=2)),
+        lead_id=LeadId(UUID(int=3)),
+        campaign_id=CampaignId(UUID(int=4)),
+        number=E164("+12125550142"),
+        state=AttemptState.PERMITTED,
+        permitted_at=NOW,
+        ring_s=20,
+        connect_ms_max=2000,
+    )
+
+
+def after(*events: line.Event) -> tuple[Attempt, list[line.Action]]:
+    attempt = an_attempt()
+    actions: list[line.Action] = []
+    for seconds, event in enumerate(events):
+        step = line.step(attempt, event, NOW + timedelta(seconds=seconds))
+        attempt = step.attempt
+        actions += step.actions
+    return attempt, actions
+
+
+def test_a_call_that_goes_well_is_connected_and_closed_by_the_disposition() -> None:
+    attempt, actions = after(
+        line.Dialed(),
+        line.Rang(),
+        line.Answered(session_id=ADA),
+        line.Bridged(),
+        line.LegEnded(cause=EndCause.CALLED_PARTY_HUNG_UP, raw="BYE"),
+        line.Disposed(disposition=Disposition.SALE),
+    )
+    assert (attempt.state, attempt.outcome, attempt.disposition) == (
+        AttemptState.CLOSED,
+        Outcome.CONNECTED,
+        Disposition.SALE,
+    )
+    assert actions == [
+        line.MarkPermitUsed(),
+        line.Bridge(session_id=ADA),
+        line.ConnectAgent(session_id=ADA),
+        line.StartWrapUp(session_id=ADA),
+    ]
+
+
+def test_nobody_free_by_the_connect_deadline_is_abandoned_and_hears_the_message() -> None:
+    attempt, actions = after(
+        line.Dialed(), line.Rang(), line.Answered(session_id=None), line.DeadlinePassed()
+    )
+    assert attempt.state is AttemptState.MESSAGE
+    assert attempt.is_abandoned
+    assert actions[-1] == line.PlayMessage(message=line.Message.ABANDONED)
+
+
+def test_the_connect_deadline_is_kept_on_the_attempt() -> None:
+    attempt, _ = after(line.Dialed(), line.Answered(session_id=None))
+    assert attempt.answered_at is not None
+    assert attempt.deadline_at == attempt.answered_at + timedelta(milliseconds=2000)
+
+
+def test_an_agent_who_becomes_free_within_the_deadline_saves_the_call() -> None:
+    attempt, actions = after(
+        line.Dialed(), line.Answered(session_id=None), line.AgentReserved(session_id=ADA)
+    )
+    assert attempt.state is AttemptState.BRIDGING
+    assert actions[-1] == line.Bridge(session_id=ADA)
+
+
+def test_a_person_who_hangs_up_while_waiting_counts_as_abandoned() -> None:
+    attempt, actions = after(
+        line.Dialed(),
+        line.Answered(session_id=None),
+        line.LegEnded(cause=EndCause.CALLED_PARTY_HUNG_UP, raw="BYE"),
+    )
+    assert (attempt.outcome, attempt.is_abandoned) == (Outcome.ABANDONED, True)
+    assert actions[-1] == line.Close()
+
+
+def test_an_answer_that_crosses_our_cancel_is_hung_up_and_counts_as_abandoned() -> None:
+    attempt, actions = after(
+        line.Dialed(), line.Rang(), line.HangUpAsked(), line.Answered(session_id=ADA)
+    )
+    assert attempt.is_abandoned
+    assert actions[-2:] == [line.ReleaseAgent(session_id=ADA), line.HangUp()]
+
+
+def test_an_agent_lost_before_the_talk_leaves_the_call_waiting_for_another() -> None:
+    attempt, _ = after(line.Dialed(), line.Answered(session_id=ADA), line.AgentLost())
+    assert (attempt.state, attempt.session_id) == (AttemptState.WAITING, None)
+
+
+def test_nothing_sent_voids_the_permit_and_uses_no_attempt() -> None:
+    attempt, actions = after(line.NotDialed(why="engine down"))
+    assert (attempt.state, attempt.outcome) == (AttemptState.ENDED, Outcome.NOT_DIALED)
+    assert actions == [line.VoidPermit(), line.Close()]
+
+
+def test_an_answer_that_overtakes_everything_still_marks_the_permit_used() -> None:
+    attempt, actions = after(line.Answered(session_id=ADA))
+    assert attempt.state is AttemptState.BRIDGING
+    assert actions == [line.MarkPermitUsed(), line.Bridge(session_id=ADA)]
+
+
+@pytest.mark.parametrize(
+    ("cause", "outcome"),
+    [
+        (EndCause.BUSY, Outcome.BUSY),
+        (EndCause.NO_ANSWER, Outcome.NO_ANSWER),
+        (EndCause.INVALID, Outcome.INVALID),
+        (EndCause.REJECTED, Outcome.REJECTED),
+        (EndCause.CONGESTION, Outcome.CONGESTION),
+        (EndCause.CANCELLED, Outcome.CANCELLED),
+        (EndCause.NO_RESPONSE, Outcome.FAILED),
+        (EndCause.ENGINE_LOST, Outcome.FAILED),
+    ],
+)
+def test_an_unanswered_end_has_its_outcome(cause: EndCause, outcome: Outcome) -> None:
+    attempt, _ = after(line.Dialed(), line.Rang(), line.LegEnded(cause=cause, raw=""))
+    assert attempt.outcome is outcome
+
+
+def test_an_impossible_event_says_so_and_changes_nothing() -> None:
+    before, _ = after(line.Dialed())
+    with pytest.raises(ImpossibleEvent, match="dialing and cannot have Bridged"):
+        line.step(before, line.Bridged(), NOW)
+
+
+def test_every_pair_of_state_and_network_event_is_decided_on_purpose() -> None:
+    undecided = {
+        (state, kind)
+        for state in AttemptState
+        for kind in {type(event) for event in NETWORK}
+        if (state, kind) not in TRANSITIONS
+        and (state, kind) not in IGNORED
+        and (state, kind) not in OVERTAKING
+    }
+    # A joined leg or a finished message before an answer would be the engine lying to us.
+    assert undecided == {
+        (state, kind)
+        for state in (AttemptState.PERMITTED, AttemptState.DIALING, AttemptState.RINGING)
+        for kind in (line.Bridged, line.MessagePlayed)
+    } | {
+        (AttemptState.WAITING, line.Bridged),
+        (AttemptState.WAITING, line.MessagePlayed),
+        (AttemptState.BRIDGING, line.MessagePlayed),
+    }
+
+
+def test_no_pair_is_both_handled_and_ignored() -> None:
+    assert not set(TRANSITIONS) & IGNORED
+    assert {kind for _, kind in TRANSITIONS} == EVENT_TYPES
+
+
+@given(st.lists(st.sampled_from(NETWORK + OURS), max_size=30))
+def test_any_order_of_events_ends_once_and_truthfully(events: list[line.Event]) -> None:
+    attempt = an_attempt()
+    used = voided = closes = 0
+    for seconds, event in enumerate(events):
+        try:
+            step = line.step(attempt, event, NOW + timedelta(seconds=seconds))
+        except ImpossibleEvent:
+            continue
+        before, attempt = attempt, step.attempt
+        used += step.actions.count(line.MarkPermitUsed())
+        voided += step.actions.count(line.VoidPermit())
+        closes += step.actions.count(line.Close())
+        if before.state in (AttemptState.ENDED, AttemptState.CLOSED):
+            # An ended attempt never rings, plays or joins anything again.
+            assert not step.actions
+            assert (attempt.outcome, attempt.ended_at) == (before.outcome, before.ended_at)
+        if before.is_abandoned:
+            assert attempt.is_abandoned
+            assert attempt.bridged_at == before.bridged_at
+    assert used <= 1
+    assert voided <= 1
+    assert not (used and voided)
+    assert closes <= 1
+    ended = attempt.state in (AttemptState.ENDED, AttemptState.CLOSED)
+    assert ended == (attempt.outcome is not None)
+    if attempt.dialed_at is not None:
+        assert used == 1
+    if ended:
+        assert used or voided
+    if attempt.state in (AttemptState.BRIDGING, AttemptState.TALKING):
+        assert attempt.session_id is not None
+    if attempt.state in (AttemptState.DIALING, AttemptState.RINGING, AttemptState.WAITING):
+        assert attempt.deadline_at is not None
+
+
+@given(
+    st.lists(st.sampled_from(NETWORK), min_size=1, max_size=12).flatmap(
+        lambda events: st.tuples(st.just(events), st.permutations(events + events))
+    )
+)
+def test_doubled_and_shuffled_network_events_never_undo_an_end(
+    drawn: tuple[list[line.Event], list[line.Event]],
+) -> None:
+    _, events = drawn
+    attempt = an_attempt()
+    ended_at = None
+    for seconds, event in enumerate(events):
+        try:
+            attempt = line.step(attempt, event, NOW + timedelta(seconds=seconds)).attempt
+        except ImpossibleEvent:
+            continue
+        if ended_at is not None:
+            assert attempt.ended_at == ended_at
+        ended_at = attempt.ended_at
