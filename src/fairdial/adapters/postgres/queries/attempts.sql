@@ -1,0 +1,62 @@
+-- name: open_attempt
+-- The attempt exists before anything rings.
+INSERT INTO attempt (id, permit_id, lead_id, campaign_id, number, state, permitted_at, ring_s,
+                     connect_ms_max, deadline_at)
+VALUES (%(id)s, %(permit_id)s, %(lead_id)s, %(campaign_id)s, %(number)s, 'permitted',
+        %(permitted_at)s, %(ring_s)s, %(connect_ms_max)s, %(deadline_at)s)
+
+-- name: attempt_for_update
+-- One attempt, held until this transaction ends.
+SELECT * FROM attempt WHERE id = %(id)s FOR UPDATE
+
+-- name: save_attempt
+-- Move an attempt from the state that was read; no row means that somebody was first.
+UPDATE attempt
+   SET state = %(state)s, dialed_at = %(dialed_at)s, ringing_at = %(ringing_at)s,
+       answered_at = %(answered_at)s, bridged_at = %(bridged_at)s, ended_at = %(ended_at)s,
+       closed_at = %(closed_at)s, deadline_at = %(deadline_at)s, session_id = %(session_id)s,
+       is_abandoned = %(is_abandoned)s, hang_up_asked = %(hang_up_asked)s, outcome = %(outcome)s,
+       cause = %(cause)s, raw = %(raw)s, disposition = %(disposition)s
+ WHERE id = %(id)s AND state = %(was)s RETURNING id
+
+-- name: longest_waiting
+-- The answered call that has waited longest for an agent.
+SELECT * FROM attempt
+ WHERE campaign_id = %(campaign_id)s AND state = 'waiting' AND NOT hang_up_asked
+ ORDER BY answered_at LIMIT 1 FOR UPDATE SKIP LOCKED
+
+-- name: overdue_attempts
+-- Attempts whose deadline is behind us.
+SELECT id FROM attempt
+ WHERE campaign_id = %(campaign_id)s AND state NOT IN ('ended', 'closed')
+   AND deadline_at <= %(now)s ORDER BY deadline_at LIMIT 100
+
+-- name: open_attempts
+-- Attempts that are not closed yet.
+SELECT * FROM attempt WHERE campaign_id = %(campaign_id)s AND state <> 'closed'
+ ORDER BY permitted_at
+
+-- name: open_attempts_to
+-- Open attempts to one number, in any campaign of a seller: a stop request ends them.
+SELECT attempt.id FROM attempt JOIN campaign ON campaign.id = attempt.campaign_id
+ WHERE attempt.number = %(number)s AND campaign.seller_id = %(seller_id)s
+   AND attempt.state NOT IN ('ended', 'closed')
+
+-- name: abandon_record
+-- Live answers and abandoned calls of a campaign in a window; machines are no live answers.
+SELECT count(*) FILTER (WHERE is_abandoned
+                           OR (bridged_at IS NOT NULL AND disposition IS DISTINCT FROM 'machine'))
+           AS live_answers,
+       count(*) FILTER (WHERE is_abandoned) AS abandoned
+  FROM attempt
+ WHERE campaign_id = %(campaign_id)s AND answered_at > %(since)s
+
+-- name: history
+-- How calls of a campaign went, oldest first, for what pacing learns from.
+SELECT extract(epoch FROM coalesce(answered_at, ended_at) - dialed_at)::float AS elapsed_s,
+       answered_at IS NOT NULL AS picked_up,
+       extract(epoch FROM ended_at - bridged_at)::float AS talk_s
+  FROM attempt
+ WHERE campaign_id = %(campaign_id)s AND dialed_at IS NOT NULL AND ended_at > %(since)s
+   AND cause IS DISTINCT FROM 'engine_lost'
+ ORDER BY ended_at DESC LIMIT 2000

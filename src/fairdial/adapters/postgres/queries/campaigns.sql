@@ -1,0 +1,86 @@
+-- name: claim_installation
+-- Write what this database is for, once; says what it is.
+INSERT INTO installation (is_sandbox, created_at) VALUES (%(is_sandbox)s, %(now)s)
+ON CONFLICT (only_row) DO UPDATE SET only_row = true
+RETURNING is_sandbox
+
+-- name: save_seller
+-- Keep a seller by name; gives the id that stands.
+INSERT INTO seller (id, name) VALUES (%(id)s, %(name)s)
+ON CONFLICT (name) DO UPDATE SET name = EXCLUDED.name
+RETURNING id
+
+-- name: save_campaign
+-- Keep a campaign by name; a later run brings the definition up to date.
+INSERT INTO campaign (id, name, seller_id, definition, state, created_at)
+VALUES (%(id)s, %(name)s, %(seller_id)s, %(definition)s, 'ready', %(now)s)
+ON CONFLICT (name) DO UPDATE
+    SET definition = EXCLUDED.definition, seller_id = EXCLUDED.seller_id
+RETURNING id
+
+-- name: set_campaign_state
+-- Move a campaign from any state to another.
+UPDATE campaign SET state = %(state)s WHERE id = %(id)s
+
+-- name: take_campaign
+-- Take the lease of a campaign if nobody holds it; the epoch rises with every taker.
+UPDATE campaign
+   SET dialer_id = %(dialer_id)s, dialer_epoch = dialer_epoch + 1, dialer_until = %(until)s
+ WHERE id = %(id)s AND (dialer_until IS NULL OR dialer_until < %(now)s OR dialer_id = %(dialer_id)s)
+RETURNING dialer_epoch
+
+-- name: renew_campaign
+-- Keep the lease; no row means that another dialer took it over.
+UPDATE campaign SET dialer_until = %(until)s
+ WHERE id = %(id)s AND dialer_id = %(dialer_id)s AND dialer_epoch = %(epoch)s
+RETURNING dialer_epoch
+
+-- name: release_campaign
+-- Give the lease back.
+UPDATE campaign SET dialer_until = NULL, dialer_id = NULL
+ WHERE id = %(id)s AND dialer_id = %(dialer_id)s AND dialer_epoch = %(epoch)s
+
+-- name: unrecovered_campaigns
+-- Campaigns that nobody dials and that have something open: their dialer died.
+SELECT id, seller_id, definition FROM campaign
+ WHERE (dialer_until IS NULL OR dialer_until < %(now)s)
+   AND (EXISTS (SELECT 1 FROM attempt WHERE campaign_id = campaign.id AND state <> 'closed')
+        OR EXISTS (SELECT 1 FROM agent_session
+                    WHERE campaign_id = campaign.id AND state <> 'logged_out')
+        OR EXISTS (SELECT 1 FROM lead WHERE campaign_id = campaign.id AND state = 'claimed'))
+
+-- name: hold_campaign
+-- Check the fencing token and keep it from changing until this transaction ends.
+SELECT 1 FROM campaign WHERE id = %(id)s AND dialer_epoch = %(epoch)s FOR SHARE
+
+-- name: newest_moment
+-- The newest moment this database knows of; the sandbox's clock goes on from there.
+SELECT greatest((SELECT max(at) FROM audit_entry), (SELECT max(issued_at) FROM permit)) AS moment
+
+-- name: save_registry
+-- Note the day of our copy of a do-not-call registry.
+INSERT INTO registry (kind, name, region, as_of, imported_at, entries)
+VALUES (%(kind)s, %(name)s, '', %(as_of)s, %(now)s, %(entries)s)
+ON CONFLICT (kind, name) DO UPDATE
+    SET as_of = EXCLUDED.as_of, imported_at = EXCLUDED.imported_at, entries = EXCLUDED.entries
+
+-- name: drop_registry_entries
+-- Empty one registry's copy before its newer copy is put in its place.
+DELETE FROM suppression WHERE kind = %(kind)s AND source = %(name)s AND kind <> 'internal'
+
+-- name: suppress
+-- A number must not be called; saying so twice is the same as once.
+INSERT INTO suppression (number, kind, source, seller_id, registered_on, added_at)
+VALUES (%(number)s, %(kind)s, %(source)s, %(seller_id)s, %(registered_on)s, %(now)s)
+ON CONFLICT DO NOTHING
+
+-- name: save_consent
+-- Keep a recorded permission in the ledger.
+INSERT INTO consent (number, seller_id, kind, given_on, source)
+VALUES (%(number)s, %(seller_id)s, %(kind)s, %(given_on)s, %(source)s)
+ON CONFLICT DO NOTHING
+
+-- name: revoke_consent
+-- Withdraw every permission of a number towards a seller.
+UPDATE consent SET revoked_at = %(now)s
+ WHERE number = %(number)s AND seller_id = %(seller_id)s AND revoked_at IS NULL

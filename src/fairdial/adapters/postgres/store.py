@@ -1,0 +1,866 @@
+"""The durable truth in PostgreSQL: one class that runs named queries inside one transaction.
+
+Every statement is in `queries/*.sql`, for whoever audits them. Times come in as arguments. Audit
+entries are collected while a transaction runs and sealed as its last act, so that the end of the
+chain is held for as short as it can be. PostgreSQL's own errors leave as `StoreUnavailable`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import fields, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, LiteralString, cast
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb, set_json_dumps
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from pydantic import TypeAdapter
+
+from fairdial.adapters.postgres import queries
+from fairdial.core import abandon, audit
+from fairdial.core.abandon import AbandonRecord
+from fairdial.core.agent import AgentSession, AgentState
+from fairdial.core.attempt import Attempt, AttemptState, EndCause
+from fairdial.core.audit import AuditEntry
+from fairdial.core.campaign import Campaign, CampaignState
+from fairdial.core.facts import Consent, Facts, PastAttempt, Registry, Suppression, SuppressionKind
+from fairdial.core.hopper import Again, NextStep
+from fairdial.core.ids import (
+    E164,
+    AgentId,
+    AttemptId,
+    CampaignId,
+    DialerId,
+    Instant,
+    LeadId,
+    ListId,
+    PermitId,
+    SellerId,
+    SessionId,
+)
+from fairdial.core.intake import NewLead
+from fairdial.core.lead import ConsentKind, Lead, LeadState, LineType, Party, StatedLocation
+from fairdial.core.outcome import Disposition, Outcome
+from fairdial.core.permit import Permit, Refusal, plain
+from fairdial.exceptions import CampaignBusy, Overtaken, StoreUnavailable, WrongInstallation
+from fairdial.ports import (
+    Figures,
+    Finding,
+    LeadCounts,
+    Lease,
+    LiveCall,
+    PastCall,
+    RecentRefusal,
+)
+
+CAPS_LOOK_BACK = timedelta(days=31)
+"""How far back attempts are read as facts: a day more than the longest cap."""
+
+_CAMPAIGN = TypeAdapter(Campaign)
+
+SQL = queries.load(Path(__file__).parent / "queries")
+
+set_json_dumps(audit.canonical)
+
+
+class PostgresStore:
+    """The `Store` port on PostgreSQL. `async with` it; it holds a small pool of connections."""
+
+    def __init__(self, conninfo: str, *, connections_max: int = 8) -> None:
+        self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
+            conninfo,
+            min_size=2,
+            max_size=connections_max,
+            open=False,
+            timeout=10,
+            kwargs={
+                "row_factory": dict_row,
+                "autocommit": True,
+                "options": "-c timezone=UTC",
+                "application_name": "fairdial",
+            },
+            check=AsyncConnectionPool.check_connection,
+        )
+
+    async def __aenter__(self) -> PostgresStore:
+        try:
+            await self._pool.open(wait=True, timeout=15)
+        except (psycopg.Error, PoolTimeout) as error:
+            await self._pool.close()
+            raise StoreUnavailable(f"cannot connect to the database: {error}") from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    async def claim_installation(self, *, is_sandbox: bool, now: Instant) -> None:
+        """Make this database the sandbox's or the live one's, for good.
+
+        Raises `WrongInstallation` when it belongs to the other.
+        """
+        async with self._connection() as conn:
+            cursor = await _run(conn, "claim_installation", is_sandbox=is_sandbox, now=now)
+            row = await cursor.fetchone()
+        if row is None or row["is_sandbox"] is not is_sandbox:
+            have, want = ("live", "sandbox") if is_sandbox else ("sandbox", "live")
+            raise WrongInstallation(
+                f"this database holds {have} data and must not be used for {want} calls; "
+                "name another one in FAIRDIAL_DATABASE_URL"
+            )
+
+    async def newest_moment(self) -> Instant | None:
+        """The newest moment this database knows of, None when it is empty."""
+        async with self._connection() as conn:
+            row = await (await _run(conn, "newest_moment")).fetchone()
+        return None if row is None else cast("Instant | None", row["moment"])
+
+    @asynccontextmanager
+    async def transaction(self, *, durable: bool = True) -> AsyncIterator[PostgresTransaction]:
+        """All or nothing; see the port."""
+        async with self._connection() as conn, conn.transaction():
+            if not durable:
+                await conn.execute("SET LOCAL synchronous_commit = off")
+            work = PostgresTransaction(conn)
+            yield work
+            await work.seal()
+
+    async def audit_entries(self) -> AsyncIterator[AuditEntry]:
+        """The whole chain in order, streamed."""
+        async with (
+            self._connection() as conn,
+            conn.transaction(),
+            conn.cursor(name="audit_entries") as cursor,
+        ):
+            cursor.itersize = 2000
+            await cursor.execute(_sql("audit_entries"))
+            async for row in cursor:
+                yield AuditEntry(**row)
+
+    async def audit_head(self) -> int:
+        """How many entries the chain's head says there are."""
+        async with self._connection() as conn:
+            row = await (await _run(conn, "audit_head_now")).fetchone()
+        assert row is not None, "the migration writes the head of the chain"
+        return int(row["seq"])
+
+    async def audit_findings(self) -> list[Finding]:
+        """Permits and refusals against their digests; attempts against their permits."""
+        findings: list[Finding] = []
+        async with self._connection() as conn, conn.transaction():
+            on_record = {
+                row["subject"]: row["digest"]
+                for row in await (await _run(conn, "digests_on_record")).fetchall()
+            }
+            async with conn.cursor(name="decisions") as cursor:
+                await cursor.execute(_sql("all_decisions"))
+                async for row in cursor:
+                    what = f"{row['what']} {row['id']}"
+                    remade = digest_of(
+                        row["rulebook"], row["tzdata"], row["verdicts"], row["facts"]
+                    )
+                    vouched = on_record.pop(str(row["id"]), None)
+                    if remade != row["digest"]:
+                        findings.append(
+                            Finding(what=what, why="its content does not match its digest")
+                        )
+                    elif vouched != row["digest"]:
+                        findings.append(
+                            Finding(what=what, why="the audit chain does not vouch for it")
+                        )
+            findings += [
+                Finding(what=f"decision {subject}", why="the audit chain names it, it is gone")
+                for subject in on_record
+            ]
+        return findings
+
+    async def permit_uses(self) -> dict[AttemptId, bool]:
+        """For each permit's attempt: was it used? (For the witness.)"""
+        async with self._connection() as conn:
+            rows = await (await _run(conn, "permit_uses")).fetchall()
+        return {AttemptId(row["attempt_id"]): bool(row["is_used"]) for row in rows}
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        try:
+            async with self._pool.connection() as conn:
+                yield conn
+        except PoolTimeout as error:
+            raise StoreUnavailable(
+                "the database gives no connection; is the server up, and are its connections used?"
+            ) from error
+        except psycopg.errors.DiskFull as error:
+            raise StoreUnavailable(
+                f"the database's disk is full: {error}; free some space, then start again"
+            ) from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise StoreUnavailable(
+                f"the database went away: {_first_line(error)}; once it is back, start again: "
+                "what was under way is recovered"
+            ) from error
+
+
+class PostgresTransaction:
+    """One transaction; see the port for what each verb promises."""
+
+    def __init__(self, conn: AsyncConnection[DictRow]) -> None:
+        self._conn = conn
+        self._entries: list[dict[str, Any]] = []
+
+    # --- campaigns and lists ----------------------------------------------------------------------
+
+    async def save_campaign(self, campaign: Campaign, now: Instant) -> Campaign:
+        seller = await self._one("save_seller", id=campaign.seller_id, name=campaign.seller_name)
+        row = await self._one(
+            "save_campaign",
+            id=campaign.id,
+            name=campaign.name,
+            seller_id=seller["id"],
+            definition=Jsonb(plain(campaign)),
+            now=now,
+        )
+        return replace(campaign, id=CampaignId(row["id"]), seller_id=SellerId(seller["id"]))
+
+    async def set_campaign_state(self, campaign_id: CampaignId, state: CampaignState) -> None:
+        await self._run("set_campaign_state", id=campaign_id, state=state.value)
+
+    async def take_campaign(
+        self, campaign_id: CampaignId, dialer_id: DialerId, *, now: Instant, life: timedelta
+    ) -> Lease:
+        row = await self._maybe(
+            "take_campaign", id=campaign_id, dialer_id=dialer_id, now=now, until=now + life
+        )
+        if row is None:
+            raise CampaignBusy(
+                "another dialer holds this campaign; stop it first, or wait "
+                f"{life.total_seconds():.0f} s after it died"
+            )
+        return Lease(campaign_id=campaign_id, dialer_id=dialer_id, epoch=row["dialer_epoch"])
+
+    async def renew_campaign(self, lease: Lease, *, now: Instant, life: timedelta) -> None:
+        row = await self._maybe(
+            "renew_campaign",
+            id=lease.campaign_id,
+            dialer_id=lease.dialer_id,
+            epoch=lease.epoch,
+            until=now + life,
+        )
+        if row is None:
+            raise CampaignBusy("another dialer took this campaign over; this one stops")
+
+    async def release_campaign(self, lease: Lease) -> None:
+        await self._run(
+            "release_campaign", id=lease.campaign_id, dialer_id=lease.dialer_id, epoch=lease.epoch
+        )
+
+    async def hold_campaign(self, lease: Lease) -> None:
+        if await self._maybe("hold_campaign", id=lease.campaign_id, epoch=lease.epoch) is None:
+            raise CampaignBusy("another dialer took this campaign over; nothing was dialed")
+
+    async def unrecovered_campaigns(self, real_now: Instant) -> list[Campaign]:
+        return [_campaign(row) for row in await self._all("unrecovered_campaigns", now=real_now)]
+
+    async def add_list(
+        self,
+        list_id: ListId,
+        campaign: Campaign,
+        leads: Iterable[tuple[LeadId, NewLead]],
+        *,
+        source: str,
+        rejected: int,
+        now: Instant,
+    ) -> int:
+        kept = list(leads)
+        await self._run(
+            "add_list",
+            id=list_id,
+            campaign_id=campaign.id,
+            source=source,
+            accepted=len(kept),
+            rejected=rejected,
+            now=now,
+        )
+        async with (
+            self._conn.cursor() as cursor,
+            cursor.copy(
+                "COPY lead (id, campaign_id, list_id, number, name, zone, postal, region, country,"
+                " party, line_type, attributes, state, due_at, row) FROM STDIN"
+            ) as copy,
+        ):
+            for lead_id, lead in kept:
+                where = lead.location
+                await copy.write_row(
+                    (
+                        lead_id,
+                        campaign.id,
+                        list_id,
+                        lead.number,
+                        lead.name,
+                        where.zone,
+                        where.postal,
+                        where.state,
+                        where.country,
+                        lead.party.value,
+                        lead.line_type.value,
+                        Jsonb(dict(lead.attributes)),
+                        LeadState.DUE.value,
+                        now,
+                        lead.row,
+                    )
+                )
+        consents = [
+            {
+                "number": lead.number,
+                "seller_id": campaign.seller_id,
+                "kind": lead.consent.value,
+                "given_on": lead.consent_on,
+                "source": f"list {source}, row {lead.row}",
+            }
+            for _, lead in kept
+            if lead.consent is not None and lead.consent_on is not None
+        ]
+        await self._many("save_consent", consents)
+        return len(kept)
+
+    async def known_numbers(self, campaign_id: CampaignId) -> set[str]:
+        return {row["number"] for row in await self._all("known_numbers", campaign_id=campaign_id)}
+
+    async def replace_registry(
+        self,
+        kind: SuppressionKind,
+        name: str,
+        *,
+        as_of: date,
+        entries: Iterable[tuple[E164, date]],
+        now: Instant,
+        seller_id: SellerId | None = None,
+    ) -> int:
+        if kind is not SuppressionKind.INTERNAL:
+            await self._run("drop_registry_entries", kind=kind.value, name=name)
+        rows = [
+            {
+                "number": number,
+                "kind": kind.value,
+                "source": name,
+                "seller_id": seller_id,
+                "registered_on": registered_on,
+                "now": now,
+            }
+            for number, registered_on in entries
+        ]
+        await self._many("suppress", rows)
+        await self._run(
+            "save_registry", kind=kind.value, name=name, as_of=as_of, entries=len(rows), now=now
+        )
+        return len(rows)
+
+    async def suppress(
+        self,
+        number: E164,
+        kind: SuppressionKind,
+        *,
+        source: str,
+        seller_id: SellerId | None,
+        registered_on: date,
+        now: Instant,
+    ) -> None:
+        await self._run(
+            "suppress",
+            number=number,
+            kind=kind.value,
+            source=source,
+            seller_id=seller_id,
+            registered_on=registered_on,
+            now=now,
+        )
+        if seller_id is not None:
+            await self._run("revoke_consent", number=number, seller_id=seller_id, now=now)
+
+    # --- the gate ---------------------------------------------------------------------------------
+
+    async def lock_number(self, number: E164) -> None:
+        await self._run("lock_number", number=number)
+
+    async def facts(
+        self, lead: Lead, campaign: Campaign, *, now: Instant, is_sandbox: bool
+    ) -> Facts:
+        seller = campaign.seller_id
+        suppressions = await self._all("suppressions_of", number=lead.number, seller_id=seller)
+        registries = await self._all("registries")
+        consent = await self._maybe(
+            "consent_of", number=lead.number, seller_id=seller, today=now.date()
+        )
+        past = await self._all("past_attempts", number=lead.number, since=now - CAPS_LOOK_BACK)
+        return Facts(
+            number=lead.number,
+            campaign_id=campaign.id,
+            seller_id=seller,
+            seller_name=campaign.seller_name,
+            caller_id=campaign.caller_id,
+            purpose=campaign.purpose,
+            method=campaign.method,
+            party=lead.party,
+            line_type=lead.line_type,
+            stated=lead.location,
+            suppressions=tuple(
+                Suppression(
+                    kind=SuppressionKind(row["kind"]),
+                    source=row["source"],
+                    registered_on=row["registered_on"],
+                    state=row["region"] or None,
+                )
+                for row in suppressions
+            ),
+            registries=tuple(
+                Registry(
+                    kind=SuppressionKind(row["kind"]),
+                    name=row["name"],
+                    as_of=row["as_of"],
+                    state=row["region"] or None,
+                )
+                for row in registries
+            ),
+            consent=None
+            if consent is None
+            else Consent(
+                kind=ConsentKind(consent["kind"]),
+                given_on=consent["given_on"],
+                source=consent["source"],
+                revoked_at=consent["revoked_at"],
+            ),
+            relationship=None,
+            past_attempts=tuple(
+                PastAttempt(
+                    at=row["permitted_at"],
+                    campaign_id=CampaignId(row["campaign_id"]),
+                    outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+                )
+                for row in past
+            ),
+            is_sandbox=is_sandbox,
+            gathered_at=now,
+        )
+
+    async def save_refusal(self, refusal_id: UUID, refusal: Refusal) -> None:
+        verdicts, facts = plain(refusal.verdicts), plain(refusal.facts)
+        digest = digest_of(refusal.rulebook, refusal.tzdata, verdicts, facts)
+        reasons = [verdict.rule for verdict in refusal.reasons] or ["no_rule_applies"]
+        await self._run(
+            "save_refusal",
+            id=refusal_id,
+            lead_id=refusal.lead_id,
+            campaign_id=refusal.campaign_id,
+            number=refusal.number,
+            decided_at=refusal.decided_at,
+            next_allowed_at=refusal.next_allowed_at,
+            reasons=reasons,
+            rulebook=refusal.rulebook,
+            tzdata=refusal.tzdata,
+            verdicts=Jsonb(verdicts),
+            facts=Jsonb(facts),
+            digest=digest,
+        )
+        self.audit(
+            "refusal.recorded",
+            refusal_id,
+            {"number": refusal.number, "reasons": reasons, "digest": digest},
+            actor="permit",
+            at=refusal.decided_at,
+        )
+
+    async def open_attempt(self, permit: Permit, attempt: Attempt) -> None:
+        verdicts, facts = plain(permit.verdicts), plain(permit.facts)
+        digest = digest_of(permit.rulebook, permit.tzdata, verdicts, facts)
+        await self._run(
+            "save_permit",
+            id=permit.id,
+            attempt_id=permit.attempt_id,
+            lead_id=permit.lead_id,
+            campaign_id=permit.campaign_id,
+            number=permit.number,
+            caller_id=permit.caller_id,
+            method=permit.method.value,
+            issued_at=permit.issued_at,
+            expires_at=permit.expires_at,
+            rulebook=permit.rulebook,
+            tzdata=permit.tzdata,
+            verdicts=Jsonb(verdicts),
+            facts=Jsonb(facts),
+            digest=digest,
+        )
+        await self._run(
+            "open_attempt",
+            id=attempt.id,
+            permit_id=attempt.permit_id,
+            lead_id=attempt.lead_id,
+            campaign_id=attempt.campaign_id,
+            number=attempt.number,
+            permitted_at=attempt.permitted_at,
+            ring_s=attempt.ring_s,
+            connect_ms_max=attempt.connect_ms_max,
+            deadline_at=attempt.deadline_at,
+        )
+        self.audit(
+            "permit.issued",
+            permit.id,
+            {
+                "attempt": str(permit.attempt_id),
+                "number": permit.number,
+                "expires_at": permit.expires_at.isoformat(),
+                "digest": digest,
+            },
+            actor="permit",
+            at=permit.issued_at,
+        )
+
+    async def mark_permit_used(self, attempt_id: AttemptId, now: Instant) -> None:
+        await self._expect("use_permit", "the permit is spent", attempt_id=attempt_id, now=now)
+
+    async def void_permit(self, attempt_id: AttemptId, now: Instant) -> None:
+        await self._expect("void_permit", "the permit is spent", attempt_id=attempt_id, now=now)
+
+    # --- attempts ---------------------------------------------------------------------------------
+
+    async def attempt(self, attempt_id: AttemptId) -> Attempt | None:
+        row = await self._maybe("attempt_for_update", id=attempt_id)
+        return None if row is None else _attempt(row)
+
+    async def save_attempt(self, attempt: Attempt, *, was: Attempt) -> None:
+        values = {
+            f.name: getattr(attempt, f.name)
+            for f in fields(Attempt)
+            if f.name not in _ATTEMPT_FIXED
+        }
+        await self._expect(
+            "save_attempt",
+            f"attempt {attempt.id} is no longer {was.state.value}",
+            id=attempt.id,
+            was=was.state.value,
+            **values,
+        )
+
+    async def longest_waiting(self, campaign_id: CampaignId) -> Attempt | None:
+        row = await self._maybe("longest_waiting", campaign_id=campaign_id)
+        return None if row is None else _attempt(row)
+
+    async def overdue_attempts(self, campaign_id: CampaignId, now: Instant) -> list[AttemptId]:
+        rows = await self._all("overdue_attempts", campaign_id=campaign_id, now=now)
+        return [AttemptId(row["id"]) for row in rows]
+
+    async def open_attempts(self, campaign_id: CampaignId) -> list[Attempt]:
+        return [_attempt(row) for row in await self._all("open_attempts", campaign_id=campaign_id)]
+
+    async def open_attempts_to(self, number: E164, seller_id: SellerId) -> list[AttemptId]:
+        rows = await self._all("open_attempts_to", number=number, seller_id=seller_id)
+        return [AttemptId(row["id"]) for row in rows]
+
+    async def abandon_record(self, campaign_id: CampaignId, now: Instant) -> AbandonRecord:
+        row = await self._one("abandon_record", campaign_id=campaign_id, since=now - abandon.WINDOW)
+        return AbandonRecord(live_answers=row["live_answers"], abandoned=row["abandoned"])
+
+    async def history(self, campaign_id: CampaignId, now: Instant) -> list[PastCall]:
+        rows = await self._all("history", campaign_id=campaign_id, since=now - abandon.WINDOW)
+        return [PastCall(**row) for row in reversed(rows)]
+
+    # --- agents -----------------------------------------------------------------------------------
+
+    async def open_session(self, session: AgentSession) -> AgentSession:
+        agent = await self._one("save_agent", id=session.agent_id, name=session.agent_name)
+        kept = replace(session, agent_id=AgentId(agent["id"]))
+        await self._run(
+            "open_session",
+            id=kept.id,
+            agent_id=kept.agent_id,
+            campaign_id=kept.campaign_id,
+            phone=kept.phone,
+            since=kept.since,
+            wrap_up_s=kept.wrap_up_s,
+        )
+        return kept
+
+    async def session(self, session_id: SessionId) -> AgentSession | None:
+        row = await self._maybe("session_for_update", id=session_id)
+        return None if row is None else _session(row)
+
+    async def glance(self, session_id: SessionId) -> AgentSession | None:
+        row = await self._maybe("session_now", id=session_id)
+        return None if row is None else _session(row)
+
+    async def save_session(self, session: AgentSession, *, was: AgentSession) -> None:
+        await self._expect(
+            "save_session",
+            f"agent session {session.id} is no longer {was.state.value}",
+            id=session.id,
+            was=was.state.value,
+            state=session.state.value,
+            since=session.since,
+            attempt_id=session.attempt_id,
+            deadline_at=session.deadline_at,
+            pause_asked=session.pause_asked,
+            is_leg_up=session.is_leg_up,
+        )
+
+    async def longest_ready(self, campaign_id: CampaignId) -> AgentSession | None:
+        row = await self._maybe("longest_ready", campaign_id=campaign_id)
+        return None if row is None else _session(row)
+
+    async def open_sessions(self, campaign_id: CampaignId) -> list[AgentSession]:
+        return [_session(row) for row in await self._all("open_sessions", campaign_id=campaign_id)]
+
+    async def overdue_wrap_ups(self, campaign_id: CampaignId, now: Instant) -> list[SessionId]:
+        rows = await self._all("overdue_wrap_ups", campaign_id=campaign_id, now=now)
+        return [SessionId(row["id"]) for row in rows]
+
+    # --- leads ------------------------------------------------------------------------------------
+
+    async def claim_due(self, campaign_id: CampaignId, *, most: int, now: Instant) -> list[Lead]:
+        rows = await self._all("claim_due_leads", campaign_id=campaign_id, most=most, now=now)
+        return sorted((_lead(row) for row in rows), key=lambda lead: (lead.due_at, lead.row))
+
+    async def return_claimed(self, campaign_id: CampaignId) -> int:
+        return len(await self._all("return_claimed_leads", campaign_id=campaign_id))
+
+    async def lead(self, lead_id: LeadId) -> Lead:
+        return _lead(await self._one("lead", id=lead_id))
+
+    async def count_attempt(self, lead_id: LeadId) -> int:
+        return int((await self._one("count_attempt", id=lead_id))["attempts"])
+
+    async def save_next_step(self, lead_id: LeadId, step: NextStep) -> None:
+        gone = f"lead {lead_id} is not claimed any more"
+        if isinstance(step, Again):
+            await self._expect("lead_again", gone, id=lead_id, due_at=step.at, why=step.why)
+        else:
+            await self._expect("lead_finished", gone, id=lead_id, why=step.why)
+
+    async def lead_counts(self, campaign_id: CampaignId, now: Instant) -> LeadCounts:
+        return LeadCounts(**await self._one("count_leads", campaign_id=campaign_id, now=now))
+
+    # --- the record -------------------------------------------------------------------------------
+
+    def audit(
+        self, kind: str, subject: object, body: Mapping[str, Any], *, actor: str, at: Instant
+    ) -> None:
+        self._entries.append(
+            {
+                "kind": kind,
+                "subject": str(subject),
+                "body": plain_map(body),
+                "actor": actor,
+                "at": at,
+            }
+        )
+
+    async def seal(self) -> None:
+        """Append the collected entries to the chain. The store calls it right before commit."""
+        if not self._entries:
+            return
+        head = await self._one("audit_head")
+        seq, prev = int(head["seq"]), head["hash"]
+        for entry in self._entries:
+            seq += 1
+            sealed = audit.seal(seq=seq, prev_hash=prev, **entry)
+            prev = sealed.hash
+            await self._run(
+                "append_audit",
+                seq=sealed.seq,
+                at=sealed.at,
+                kind=sealed.kind,
+                subject=sealed.subject,
+                actor=sealed.actor,
+                body=Jsonb(sealed.body),
+                prev_hash=sealed.prev_hash,
+                hash=sealed.hash,
+            )
+        self._entries.clear()
+
+    # --- the picture ------------------------------------------------------------------------------
+
+    async def figures(self, campaign_id: CampaignId, since: Instant) -> Figures:
+        key = {"campaign_id": campaign_id, "since": since}
+        rows = await self._all("attempt_counts", **key)
+        permits = await self._one("permit_counts", **key)
+        refused = await self._one("refusal_total", **key)
+        by_rule = await self._all("refusal_counts", **key)
+        first = await self._one("first_connected", **key)
+
+        def total(test: str) -> int:
+            return sum(row["count"] for row in rows if row[test])
+
+        def counted(column: str) -> dict[str, int]:
+            counts: dict[str, int] = {}
+            for row in rows:
+                if row[column] is not None:
+                    counts[row[column]] = counts.get(row[column], 0) + row["count"]
+            return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+        live = sum(
+            row["count"]
+            for row in rows
+            if row["is_abandoned"] or (row["is_bridged"] and row["disposition"] != "machine")
+        )
+        by_state = counted("state")
+        return Figures(
+            attempts=total("is_dialed"),
+            not_dialed=sum(row["count"] for row in rows if row["outcome"] == "not_dialed"),
+            permits_issued=permits["issued"],
+            permits_used=permits["used"],
+            permits_void=permits["void"],
+            refused=refused["count"],
+            refused_by_rule={row["rule"]: row["count"] for row in by_rule},
+            in_flight=sum(by_state.get(s, 0) for s in ("permitted", "dialing", "ringing")),
+            by_state=by_state,
+            answered=total("is_answered"),
+            connected=total("is_bridged"),
+            abandoned=total("is_abandoned"),
+            live_answers=live,
+            outcomes=counted("outcome"),
+            dispositions=counted("disposition"),
+            first_connected_at=first["moment"],
+        )
+
+    async def live_calls(self, campaign_id: CampaignId) -> list[LiveCall]:
+        return [
+            LiveCall(
+                id=AttemptId(row["id"]),
+                number=E164(row["number"]),
+                name=row["name"],
+                state=row["state"],
+                since=row["answered_at"] or row["dialed_at"] or row["permitted_at"],
+                agent_name=row["agent_name"],
+            )
+            for row in await self._all("live_calls", campaign_id=campaign_id)
+        ]
+
+    async def recent_refusals(self, campaign_id: CampaignId, since: Instant) -> list[RecentRefusal]:
+        return [
+            RecentRefusal(
+                number=E164(row["number"]),
+                name=row["name"],
+                at=row["decided_at"],
+                reasons=tuple(row["reasons"]),
+                whys=tuple(v["why"] for v in row["verdicts"] if v["ruling"] != "allow"),
+                next_allowed_at=row["next_allowed_at"],
+            )
+            for row in await self._all("recent_refusals", campaign_id=campaign_id, since=since)
+        ]
+
+    # --- running a named query --------------------------------------------------------------------
+
+    async def _run(self, name: str, /, **values: object) -> None:
+        await _run(self._conn, name, **values)
+
+    async def _all(self, name: str, /, **values: object) -> list[DictRow]:
+        return await (await _run(self._conn, name, **values)).fetchall()
+
+    async def _maybe(self, name: str, /, **values: object) -> DictRow | None:
+        return await (await _run(self._conn, name, **values)).fetchone()
+
+    async def _one(self, name: str, /, **values: object) -> DictRow:
+        row = await self._maybe(name, **values)
+        if row is None:
+            raise StoreUnavailable(f"the database has no row for {name} with {values}")
+        return row
+
+    async def _expect(self, name: str, otherwise: str, /, **values: object) -> None:
+        if await self._maybe(name, **values) is None:
+            raise Overtaken(f"{otherwise}: somebody was first; nothing was changed")
+
+    async def _many(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+        if rows:
+            async with self._conn.cursor() as cursor:
+                await cursor.executemany(_sql(name), rows)
+
+
+def digest_of(rulebook: str, tzdata: str, verdicts: Any, facts: Any) -> str:
+    """The digest that ties a permit or refusal to its entry in the audit chain."""
+    body = {"rulebook": rulebook, "tzdata": tzdata, "verdicts": verdicts, "facts": facts}
+    return hashlib.sha256(audit.canonical(body).encode()).hexdigest()
+
+
+def plain_map(body: Mapping[str, Any]) -> dict[str, Any]:
+    """An audit body as JSON values only."""
+    return {key: plain(value) for key, value in body.items()}
+
+
+_ATTEMPT_FIXED = frozenset(
+    {"id", "permit_id", "lead_id", "campaign_id", "number", "permitted_at", "ring_s"}
+    | {"connect_ms_max"}
+)
+
+
+def _campaign(row: DictRow) -> Campaign:
+    kept = {**row["definition"], "id": row["id"], "seller_id": row["seller_id"]}
+    return _CAMPAIGN.validate_python(kept)
+
+
+def _attempt(row: DictRow) -> Attempt:
+    return Attempt(
+        **{
+            **row,
+            "id": AttemptId(row["id"]),
+            "permit_id": PermitId(row["permit_id"]),
+            "state": AttemptState(row["state"]),
+            "outcome": None if row["outcome"] is None else Outcome(row["outcome"]),
+            "cause": None if row["cause"] is None else EndCause(row["cause"]),
+            "disposition": None if row["disposition"] is None else Disposition(row["disposition"]),
+        }
+    )
+
+
+def _session(row: DictRow) -> AgentSession:
+    return AgentSession(
+        id=SessionId(row["id"]),
+        agent_id=AgentId(row["agent_id"]),
+        agent_name=row["agent_name"],
+        campaign_id=CampaignId(row["campaign_id"]),
+        phone=row["phone"],
+        state=AgentState(row["state"]),
+        since=row["since"],
+        attempt_id=None if row["attempt_id"] is None else AttemptId(row["attempt_id"]),
+        deadline_at=row["deadline_at"],
+        pause_asked=row["pause_asked"],
+        wrap_up_s=row["wrap_up_s"],
+        is_leg_up=row["is_leg_up"],
+    )
+
+
+def _lead(row: DictRow) -> Lead:
+    return Lead(
+        id=LeadId(row["id"]),
+        campaign_id=CampaignId(row["campaign_id"]),
+        list_id=ListId(row["list_id"]),
+        number=E164(row["number"]),
+        name=row["name"],
+        location=StatedLocation(
+            zone=row["zone"], postal=row["postal"], state=row["region"], country=row["country"]
+        ),
+        party=Party(row["party"]),
+        line_type=LineType(row["line_type"]),
+        attributes=row["attributes"],
+        state=LeadState(row["state"]),
+        due_at=row["due_at"],
+        attempts=row["attempts"],
+        row=row["row"],
+    )
+
+
+def _sql(name: str) -> LiteralString:
+    # Every text in SQL comes from our own files, never from input.
+    return SQL[name]
+
+
+async def _run(
+    conn: AsyncConnection[DictRow], name: str, /, **values: object
+) -> psycopg.AsyncCursor[DictRow]:
+    return await conn.execute(_sql(name), values)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
