@@ -1,0 +1,501 @@
+"""Campaign files: one TOML file that says who calls whom, why, and how.
+
+Strict: a key that is not known, a value out of its range or a file that is not there ends the
+reading with its name, its line and what would be right, because a setting that is quietly ignored
+is a promise broken at the first call. Every key is described in `docs/reference/campaign-file.md`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+import wave
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fairdial.core.campaign import DialMode, Method, Pace, Purpose, RetryPlan, RetryRule
+from fairdial.core.ids import E164
+from fairdial.core.number import NumberFault, parse_e164
+from fairdial.core.outcome import Disposition, Outcome
+from fairdial.exceptions import SettingsError
+
+FILE_BYTES_MAX = 1_000_000
+RING_S_MIN = 15
+"""A phone rings at least 15 seconds or four rings: 47 CFR 64.1200(a)(6)."""
+CONNECT_MS_TELEMARKETING_MAX = 2_000
+"""An answered sales call reaches an agent within two seconds: 47 CFR 64.1200(a)(7)."""
+ABANDON_RATE_TELEMARKETING_MAX = 0.03
+"""At most 3 % of the answered sales calls of a campaign may be abandoned: same place."""
+AGENTS_MAX = 200
+MESSAGE_S_MAX = 30.0
+"""The longest message that is played to somebody who was promised a person, seconds."""
+
+_SIP_PHONE = re.compile(r"sip:[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
+
+_Member = TypeVar("_Member", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignFile:
+    """Everything that a campaign file says; ids are given to it where it is stored."""
+
+    path: Path
+    name: str
+    seller: str
+    """The company on whose behalf we call."""
+    purpose: Purpose
+    method: Method
+    caller_id: E164
+    caller_name: str
+    ring_s: int
+    connect_ms_max: int
+    wrap_up_s: int
+    script: str
+    pace: Pace
+    retry: RetryPlan
+    do_not_call: Path | None
+    """The file with our copy of the national registry."""
+    do_not_call_as_of: date | None
+    """The day of that copy, when it is given here and not in the file itself."""
+    internal_do_not_call: Path | None
+    agents: int
+    """How many agents are expected at their desks."""
+    phones: tuple[str, ...]
+    """The agents' own SIP phones; none means simulated agents, which only the sandbox has."""
+    dispositions: tuple[Disposition, ...]
+    abandoned_message: Path | None
+    """The recording for a call that no agent could take: WAV, 8 kHz, 16 bit, mono."""
+    warnings: tuple[str, ...]
+    """What a careful colleague would ask about; nothing that forbids the campaign."""
+
+
+def read_campaign(path: Path) -> CampaignFile:
+    """Read and check a campaign file. Raises `SettingsError` at the first thing that is wrong."""
+    text = _file_text(path)
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is no valid TOML: {error}.") from None
+    except RecursionError:
+        raise SettingsError(f"{path} is no campaign file: it is nested too deeply.") from None
+    top = _Section(path, text, (), tables)
+    campaign = top.section("campaign", needed=True)
+    name = campaign.text("name", chars_max=100)
+    seller = campaign.text("seller", chars_max=100)
+    purpose = campaign.choice("purpose", Purpose)
+    method = campaign.choice("method", Method)
+    caller_id = campaign.number("caller_id")
+    caller_name = campaign.text("caller_name", chars_max=40, default=seller[:40])
+    telemarketing = purpose is Purpose.TELEMARKETING
+    ring_s = campaign.whole(
+        "ring_s", RING_S_MIN, 120, default=20, why="47 CFR 64.1200(a)(6) asks for 15 s or 4 rings"
+    )
+    connect_ms_max = campaign.whole(
+        "connect_ms_max",
+        100,
+        CONNECT_MS_TELEMARKETING_MAX if telemarketing else 10_000,
+        default=CONNECT_MS_TELEMARKETING_MAX,
+        why="47 CFR 64.1200(a)(7) gives a sales call 2 s" if telemarketing else "",
+    )
+    wrap_up_s = campaign.whole("wrap_up_s", 0, 600, default=30)
+    is_live = method in (Method.LIVE_MANUAL, Method.LIVE_AUTODIALED)
+    script = campaign.text("script", chars_max=20_000, default=None if is_live else "")
+    campaign.done()
+
+    pace = _pace(top.section("dialing"), method, telemarketing=telemarketing)
+    retry = _retry_plan(top.section("retry"))
+
+    lists = top.section("lists")
+    do_not_call = lists.file("do_not_call")
+    do_not_call_as_of = lists.day("do_not_call_as_of")
+    internal_do_not_call = lists.file("internal_do_not_call")
+    lists.done()
+
+    desks = top.section("agents")
+    agents = desks.whole("count", 1, AGENTS_MAX, default=1)
+    phones = desks.phones("phones")
+    dispositions = desks.choices("dispositions", Disposition)
+    if dispositions and Disposition.STOP_CALLING not in dispositions:
+        raise desks.error(
+            "dispositions", "needs stop_calling: agents must be able to record that request."
+        )
+    desks.done()
+
+    messages = top.section("messages")
+    abandoned = messages.file("abandoned")
+    if abandoned is not None:
+        _check_recording(messages, "abandoned", abandoned)
+    elif telemarketing and pace.mode is not DialMode.PROGRESSIVE:
+        raise messages.error(
+            "abandoned",
+            f"is missing: {pace.mode} dialing of sales calls needs a recording for calls that no "
+            "agent can take, with the seller's name and how to opt out (47 CFR 64.1200(a)(7)).",
+        )
+    messages.done()
+    top.done()
+
+    return CampaignFile(
+        path=path,
+        name=name,
+        seller=seller,
+        purpose=purpose,
+        method=method,
+        caller_id=caller_id,
+        caller_name=caller_name,
+        ring_s=ring_s,
+        connect_ms_max=connect_ms_max,
+        wrap_up_s=wrap_up_s,
+        script=script,
+        pace=pace,
+        retry=retry,
+        do_not_call=do_not_call,
+        do_not_call_as_of=do_not_call_as_of,
+        internal_do_not_call=internal_do_not_call,
+        agents=agents,
+        phones=phones,
+        dispositions=dispositions,
+        abandoned_message=abandoned,
+        warnings=_warnings(
+            seller=seller,
+            script=script,
+            has_message=abandoned is not None,
+            has_registry=do_not_call is not None,
+            telemarketing=telemarketing,
+            is_live=is_live,
+            retry=retry,
+        ),
+    )
+
+
+def _pace(dialing: _Section, method: Method, *, telemarketing: bool) -> Pace:
+    standard = Pace()
+    mode = dialing.choice("mode", DialMode, default=standard.mode)
+    if method is Method.LIVE_MANUAL:
+        # Rules on automatic dialing follow the method, so the method must not be understated.
+        raise dialing.error(
+            "mode",
+            f"is {mode}, which dials automatically, but method is live_manual: write "
+            'method = "live_autodialed".',
+        )
+    pace = Pace(
+        mode=mode,
+        dial_level=dialing.real("dial_level", 1.0, 10.0, default=standard.dial_level),
+        dial_level_max=dialing.real("dial_level_max", 1.0, 20.0, default=standard.dial_level_max),
+        abandon_rate_target=dialing.real(
+            "abandon_rate_target",
+            0.001,
+            ABANDON_RATE_TELEMARKETING_MAX if telemarketing else 0.1,
+            default=standard.abandon_rate_target,
+            why="47 CFR 64.1200(a)(7) allows 3 %" if telemarketing else "",
+        ),
+        calls_in_flight_max=dialing.whole(
+            "calls_in_flight_max", 1, 2_000, default=standard.calls_in_flight_max
+        ),
+        calls_per_second_max=dialing.real(
+            "calls_per_second_max", 0.1, 100.0, default=standard.calls_per_second_max
+        ),
+    )
+    dialing.done()
+    return pace
+
+
+def _retry_plan(retry: _Section) -> RetryPlan:
+    rules: dict[Outcome, RetryRule] = {}
+    for outcome in Outcome:
+        if outcome.value not in retry.table:
+            continue
+        rule = retry.section(outcome.value)
+        rules[outcome] = RetryRule(
+            after=timedelta(minutes=rule.whole("after_minutes", 1, 60 * 24 * 60)),
+            attempts_max=rule.whole("attempts_max", 1, 50),
+        )
+        rule.done()
+    retry.done([outcome.value for outcome in Outcome])
+    return RetryPlan(rules=rules)
+
+
+def _warnings(
+    *,
+    seller: str,
+    script: str,
+    has_message: bool,
+    has_registry: bool,
+    telemarketing: bool,
+    is_live: bool,
+    retry: RetryPlan,
+) -> tuple[str, ...]:
+    said = script.lower()
+    found: list[str] = []
+    if is_live and seller.split(" (")[0].lower() not in said:
+        found.append("The script does not name the seller for whom we call.")
+    if is_live and not re.search(r"\{agent\}|my name is|this is|i am|i'm", said):
+        found.append("The script does not say who calls: write {agent} where the name belongs.")
+    if is_live and not re.search(r"call(ing)? (you )?(about|because|to|for|regarding)", said):
+        found.append("The script does not say why we call (“calling about …”).")
+    if telemarketing and not has_registry:
+        found.append(
+            "No copy of the national do-not-call registry is named (lists.do_not_call): calls to "
+            "consumers will be refused."
+        )
+    if telemarketing and not has_message:
+        found.append("No recording is named for calls that no agent can take.")
+    if Outcome.CONNECTED in retry.rules:
+        found.append("People who were talked to will be called again (retry.connected).")
+    return tuple(found)
+
+
+def _check_recording(section: _Section, key: str, path: Path) -> None:
+    try:
+        with wave.open(str(path), "rb") as sound:
+            shape = (sound.getframerate(), sound.getsampwidth(), sound.getnchannels())
+            seconds = sound.getnframes() / max(1, sound.getframerate())
+    except (wave.Error, EOFError, OSError) as error:
+        raise section.error(key, f"{path} is no WAV recording: {error}.") from None
+    if shape != (8_000, 2, 1):
+        rate, width, channels = shape
+        raise section.error(
+            key,
+            f"{path} has {rate} Hz, {8 * width} bit and {channels} channel(s): convert it to "
+            "8000 Hz, 16 bit, mono, as telephone lines carry it.",
+        )
+    if not 0.5 <= seconds <= MESSAGE_S_MAX:
+        raise section.error(
+            key, f"{path} is {seconds:.1f} s long: make it 0.5 to {MESSAGE_S_MAX:.0f} s."
+        )
+
+
+class _Section:
+    """One table of the file, being read key by key; `done` finds the keys nobody asked for."""
+
+    def __init__(
+        self, path: Path, text: str, keys: tuple[str, ...], table: Mapping[str, Any]
+    ) -> None:
+        self.path = path
+        self.table = table
+        self._text = text
+        self._keys = keys
+        self._asked: set[str] = set()
+
+    def error(self, key: str, why: str) -> SettingsError:
+        """A complaint about one key, with its place."""
+        line = _line_of(self._text, self._keys, key)
+        place = f"{self.path}, line {line}" if line else str(self.path)
+        return SettingsError(f"{place}: {'.'.join((*self._keys, key))} {why}")
+
+    def section(self, key: str, *, needed: bool = False) -> _Section:
+        """A table inside this one; empty when it is absent."""
+        self._asked.add(key)
+        if needed and key not in self.table:
+            raise SettingsError(
+                f"{self.path}: the section [{key}] is missing. Every campaign file has one."
+            )
+        value = self.table.get(key, {})
+        if not isinstance(value, dict):
+            raise self.error(key, f"must be a section: [{'.'.join((*self._keys, key))}].")
+        return _Section(self.path, self._text, (*self._keys, key), value)
+
+    def text(self, key: str, *, chars_max: int, default: str | None = None) -> str:
+        """A text that says something; without a default it must be there."""
+        value = self._value(key, default)
+        if not isinstance(value, str):
+            raise self.error(key, f"must be text in quotes, not {_kind(value)}.")
+        value = value.strip()
+        if not value and default != "":
+            raise self.error(key, "must not be empty.")
+        if len(value) > chars_max:
+            raise self.error(key, f"has {len(value):,} characters; at most {chars_max:,} fit.")
+        if any(not c.isprintable() and c not in "\n\t" for c in value):
+            raise self.error(key, "holds a control character.")
+        return value
+
+    def whole(
+        self, key: str, least: int, most: int, *, default: int | None = None, why: str = ""
+    ) -> int:
+        """A whole number within bounds."""
+        value = self._value(key, default)
+        # In Python true is a number; in a campaign file it is a mistake.
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.error(key, f"must be a whole number, not {_kind(value)}.")
+        if not least <= value <= most:
+            raise self.error(key, f"is {value}; it must be {least} to {most}{_because(why)}.")
+        return value
+
+    def real(self, key: str, least: float, most: float, *, default: float, why: str = "") -> float:
+        """A number within bounds."""
+        value = self._value(key, default)
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise self.error(key, f"must be a number, not {_kind(value)}.")
+        # Written so that `nan` fails it too.
+        if not least <= value <= most:
+            raise self.error(key, f"is {value}; it must be {least:g} to {most:g}{_because(why)}.")
+        return float(value)
+
+    def choice(
+        self, key: str, members: type[_Member], *, default: _Member | None = None
+    ) -> _Member:
+        """One word of a closed set."""
+        return self._member(key, self._value(key, default), members)
+
+    def choices(self, key: str, members: type[_Member]) -> tuple[_Member, ...]:
+        """Several words of a closed set, once each; none when the key is absent."""
+        values = self._value(key, ())
+        if not isinstance(values, (list, tuple)):
+            raise self.error(key, f'must be a list, such as ["{next(iter(members)).value}"].')
+        found = tuple(self._member(key, value, members) for value in values)
+        if len(set(found)) != len(found):
+            raise self.error(key, "names one of its words twice.")
+        return found
+
+    def phones(self, key: str) -> tuple[str, ...]:
+        """SIP URIs, once each; none when the key is absent."""
+        values = self._value(key, ())
+        if not isinstance(values, (list, tuple)) or len(values) > AGENTS_MAX:
+            raise self.error(key, f"must be a list of at most {AGENTS_MAX} SIP phones.")
+        for value in values:
+            if not isinstance(value, str) or not _SIP_PHONE.fullmatch(value):
+                raise self.error(
+                    key, f'holds {value!r:.60}; a phone looks like "sip:alice@192.0.2.10:5060".'
+                )
+        if len(set(values)) != len(values):
+            raise self.error(key, "names one of its phones twice.")
+        return tuple(values)
+
+    def _member(self, key: str, value: object, members: type[_Member]) -> _Member:
+        words = [member.value for member in members]
+        if isinstance(value, str) and value in words:
+            return members(value)
+        said = f'is "{value[:60]}"' if isinstance(value, str) else f"is {_kind(value)}"
+        near = _nearest(value, words) if isinstance(value, str) else ""
+        raise self.error(key, f"{said}; it must be one of {', '.join(words)}.{near}")
+
+    def number(self, key: str) -> E164:
+        """A telephone number."""
+        text = self.text(key, chars_max=64)
+        number = parse_e164(text)
+        if isinstance(number, NumberFault):
+            raise self.error(key, f'is "{text}": {number.why}. Write it as +12025550123.')
+        return number
+
+    def day(self, key: str) -> date | None:
+        """A date, as TOML writes it or in quotes."""
+        value = self._value(key, "")
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return value
+        if value == "":
+            return None
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value, re.ASCII):
+            try:
+                return date.fromisoformat(value)
+            except ValueError:
+                raise self.error(key, f'is "{value}", a day that does not exist.') from None
+        raise self.error(key, "must be a date: 2026-11-20.")
+
+    def file(self, key: str) -> Path | None:
+        """The path of a file that is there, relative to the campaign file; None when absent."""
+        if key not in self.table:
+            self._asked.add(key)
+            return None
+        name = self.text(key, chars_max=1_000)
+        found = self.path.parent / name
+        if not found.is_file():
+            raise self.error(
+                key,
+                f'names "{name}", but there is no file {found}. Paths begin at the folder of the '
+                "campaign file.",
+            )
+        return found
+
+    def done(self, known: list[str] | None = None) -> None:
+        """Refuse every key that was not asked for."""
+        words = sorted(self._asked | set(known or ()))
+        for key in self.table:
+            if key not in self._asked:
+                raise self.error(
+                    key,
+                    f"is not known.{_nearest(key, words)} Known here: {', '.join(words)}.",
+                )
+
+    def _value(self, key: str, default: object) -> Any:
+        self._asked.add(key)
+        if key in self.table:
+            return self.table[key]
+        if default is None:
+            raise SettingsError(
+                f"{self.path}: {'.'.join((*self._keys, key))} is missing. Add it under "
+                f"[{'.'.join(self._keys)}]."
+            )
+        return default
+
+
+def _file_text(path: Path) -> str:
+    try:
+        if path.is_dir():
+            raise SettingsError(f"{path} is a folder: name the campaign file inside it.")
+        if path.exists() and not path.is_file():
+            raise SettingsError(f"{path} is no regular file: save the campaign to a file first.")
+        with path.open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        raise SettingsError(f"{path} does not exist: check the spelling and the folder.") from None
+    except PermissionError:
+        raise SettingsError(
+            f"{path} must not be read by this user: give the account that runs Fairdial the "
+            "permission to read it."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.") from error
+    if len(raw) > FILE_BYTES_MAX:
+        raise SettingsError(f"{path} is larger than {FILE_BYTES_MAX:,} bytes: no campaign file.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{path}, byte offset {error.start}: not UTF-8 text. Save the file as UTF-8."
+        ) from None
+
+
+def _line_of(text: str, keys: tuple[str, ...], key: str) -> int | None:
+    """The line of a key, found in the text because the TOML reader does not keep places.
+
+    Finds the usual spellings (`key =` under `[section]`, and `[section.key]`); else None.
+    """
+    here: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[\s*([\w.\s\"'-]+?)\s*\]", line)
+        if header:
+            here = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+            if here == (*keys, key):
+                return number
+        elif here == keys and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
+            return number
+    return None
+
+
+def _nearest(word: str, words: list[str]) -> str:
+    near = difflib.get_close_matches(word[:100], words, n=1, cutoff=0.6)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""
+
+
+_KINDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number with a fraction",
+    str: "text",
+    date: "a date",
+    datetime: "a date with a time",
+    list: "a list",
+    dict: "a section",
+}
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), type(value).__name__)
