@@ -1,0 +1,1 @@
+"""In-process doubles that keep the ports' promises: for tests of the flow and simulators."""

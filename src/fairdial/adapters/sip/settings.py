@@ -1,0 +1,134 @@
+"""What the embedded SIP engine is told once, at its start."""
+
+from __future__ import annotations
+
+import ipaddress
+import wave
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from fairdial.exceptions import SettingsError
+from fairdial.media import g711
+from fairdial.ports import Message
+
+MESSAGE_S_MAX = 120
+"""The longest recorded message, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipSettings:
+    """One trunk, one set of ports, one data folder. IPv4 and UDP only."""
+
+    trunk_host: str
+    """The carrier's address or name. In the sandbox a loopback address."""
+    trunk_port: int
+    local_ip: str
+    """The address of this machine that the carrier sends to; never 0.0.0.0."""
+    sip_port: int
+    """Our SIP port; 0 takes any free one."""
+    rtp_port_min: int
+    rtp_port_max: int
+    """One port is used for each leg: calls and agents together."""
+    is_sandbox: bool
+    data_dir: Path
+    """Where the wire log and the engine's own log are kept."""
+    messages: Mapping[Message, Path]
+    """WAV files, 8 kHz, mono, 16-bit."""
+    caller_name: str
+    """What is shown with the caller ID."""
+    calls_max: int
+    username: str | None = None
+    """For a trunk that asks for a digest (401, 407)."""
+    password: str | None = None
+    no_response_s: float = 5.0
+    """How long to wait for any reply to an INVITE, seconds."""
+    agent_ring_s: float = 30.0
+    """How long an agent's phone may ring, seconds."""
+    media_lost_s: float = 10.0
+    """How long an answered call may stay without audio, seconds."""
+    clear_s: float = 2.0
+    """How long to wait for the reply to our CANCEL before the call counts as ended, seconds."""
+
+    def check(self) -> None:
+        """Raise `SettingsError` for what could not work, naming the setting and the remedy."""
+        if self.is_sandbox and not is_loopback(self.trunk_host):
+            raise SettingsError(
+                f"trunk_host is {self.trunk_host!r}: the sandbox calls only a simulated carrier "
+                f"on this machine, so it must be a loopback address such as 127.0.0.1"
+            )
+        try:
+            local = ipaddress.IPv4Address(self.local_ip)
+        except ValueError as failure:
+            raise SettingsError(
+                f"local_ip is {self.local_ip!r}: it must be an IPv4 address of this machine"
+            ) from failure
+        if local.is_unspecified:
+            raise SettingsError(
+                "local_ip is 0.0.0.0: name the one address that the carrier reaches us at"
+            )
+        if not 1024 <= self.rtp_port_min <= self.rtp_port_max <= 65535:
+            raise SettingsError(
+                f"rtp_port_min..rtp_port_max is {self.rtp_port_min}..{self.rtp_port_max}: "
+                f"it must be a range within 1024..65535"
+            )
+        if not 0 < self.trunk_port < 65536 or not 0 <= self.sip_port < 65536:
+            raise SettingsError(
+                f"trunk_port is {self.trunk_port} and sip_port {self.sip_port}: "
+                f"ports are 1 to 65535 (sip_port may be 0, for any free one)"
+            )
+        if self.calls_max < 1:
+            raise SettingsError(f"calls_max is {self.calls_max}: it must be 1 or more")
+        if (self.username is None) != (self.password is None):
+            raise SettingsError("username and password of the trunk belong together: set both")
+        for message in Message:
+            if message not in self.messages:
+                raise SettingsError(f"messages has no file for {message.value!r}: record one")
+            load_message(self.messages[message])
+
+    def to_wire(self) -> dict[str, Any]:
+        """As JSON values, for the engine's process."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["data_dir"] = str(self.data_dir)
+        values["messages"] = {m.value: str(path) for m, path in self.messages.items()}
+        return values
+
+    @classmethod
+    def from_wire(cls, values: Mapping[str, Any]) -> SipSettings:
+        """Read what `to_wire` wrote."""
+        messages = {Message(m): Path(path) for m, path in values["messages"].items()}
+        return cls(**{**values, "data_dir": Path(values["data_dir"]), "messages": messages})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` never leaves this machine. Names other than localhost are not trusted to."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_message(path: Path) -> bytes:
+    """The message's audio as mu-law. Raises `SettingsError` with what is wrong with the file."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            shape = (file.getframerate(), file.getnchannels(), file.getsampwidth())
+            if shape != (g711.SAMPLE_RATE, 1, 2):
+                raise SettingsError(
+                    f"{path} has {shape[0]} Hz, {shape[1]} channels, {8 * shape[2]} bits: "
+                    f"convert it to 8000 Hz, mono, 16 bits"
+                )
+            pcm = file.readframes(g711.SAMPLE_RATE * (MESSAGE_S_MAX + 1))
+            seconds = len(pcm) / 2 / g711.SAMPLE_RATE
+            if not 0 < seconds <= MESSAGE_S_MAX:
+                raise SettingsError(
+                    f"{path} lasts {seconds:.1f} s: a message has 1 to {MESSAGE_S_MAX} s"
+                )
+    except (OSError, EOFError, wave.Error) as failure:
+        raise SettingsError(
+            f"{path} cannot be read as a WAV file ({failure}): record it as 8000 Hz, mono, 16 bits"
+        ) from failure
+    return g711.encode_ulaw(g711.samples_from_pcm(pcm))

@@ -1,0 +1,467 @@
+"""`Telephony` by the embedded engine: a process that speaks SIP and RTP, watched over from here.
+
+This half lives in the dialer. It looks at every permit once more, hands commands to the engine's
+process, turns what comes back into events, and starts the process again when it dies. It never
+repeats a command by itself: what was live when an engine died is for the flow to reconcile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import re
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from fairdial.adapters.sip import wirelog
+from fairdial.adapters.sip.settings import SipSettings, is_loopback
+from fairdial.adapters.sip.worker import LINE_BYTES_MAX
+from fairdial.core.ids import AttemptId, Instant, PermitId, SessionId
+from fairdial.core.permit import Permit
+from fairdial.exceptions import EngineUnavailable, PermitMisused
+from fairdial.ports import (
+    AgentLegDown,
+    AgentLegUp,
+    CallAnswered,
+    CallBridged,
+    CallDialed,
+    CallEnded,
+    CallNotDialed,
+    CallRinging,
+    Clock,
+    EndCause,
+    EngineDown,
+    EngineUp,
+    LiveLegs,
+    Message,
+    MessagePlayed,
+    TelephonyEvent,
+)
+
+__all__ = ["SipSettings", "SipTelephony"]
+
+_log = logging.getLogger("fairdial.sip")
+
+_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
+_FICTIONAL = re.compile(r"\+1[2-9]\d{2}55501\d{2}", re.ASCII)
+"""What the numbering plan keeps for fiction: 555-0100 to 555-0199 in each area code."""
+
+_START_S = 15.0
+_REPLY_S = 5.0
+_STOP_S = 6.0
+_PING_EVERY_S = 2.0
+_PING_S = 10.0
+"""An engine that does not answer for so long is taken for dead, and killed."""
+_DEATHS_MAX = 5
+_DEATHS_WITHIN_S = 60.0
+_BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 4.0)
+_EVENTS_MAX = 50_000
+"""Events that the flow does not read. Beyond that it is stuck, and dialing must end."""
+_PERMITS_KEPT = 10_000
+_LOG_BYTES_MAX = 1_000_000
+
+
+class _Process:
+    """One run of the engine's process and the socket to it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:
+        self.process = process
+        self.control = control
+        self.reader: asyncio.StreamReader
+        self.writer: asyncio.StreamWriter
+        self.replies: dict[int, asyncio.Future[Any]] = {}
+        self.undecided: set[str] = set()
+        """Attempts handed over, of which nothing came back yet."""
+
+    def kill(self) -> None:
+        """End it without ceremony."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+
+class SipTelephony:
+    """The embedded engine as the flow sees it. See `fairdial.ports.Telephony` for the promises."""
+
+    def __init__(self, settings: SipSettings, clock: Clock) -> None:
+        """Describe the engine; nothing runs before `start`."""
+        self._settings = settings
+        self._clock = clock
+        self._events: asyncio.Queue[TelephonyEvent | None] = asyncio.Queue()
+        self._used: dict[PermitId, AttemptId] = {}
+        self._process: _Process | None = None
+        self._down_why = "it was not started"
+        self._watching: asyncio.Task[None] | None = None
+        self._ids = itertools.count(1)
+        self._first_run: int | None = None
+        self._handed_over: set[str] = set()
+
+    async def start(self) -> None:
+        """Start the engine and return when it can place calls.
+
+        Raises `SettingsError` for settings that cannot work and `EngineUnavailable` when the
+        engine does not come up, with what to do about it.
+        """
+        if self._watching is not None:
+            return
+        self._settings.check()
+        self._process = await self._spawn()
+        self._put(EngineUp(at=self._clock.now()))
+        self._watching = asyncio.create_task(self._watch(self._process))
+
+    async def stop(self) -> None:
+        """End every call cleanly (CANCEL, BYE), then the engine. Bounded to a few seconds."""
+        watching, self._watching = self._watching, None
+        if watching is None:
+            return
+        engine, self._down_why = self._process, "it was stopped"
+        if engine is not None:
+            with contextlib.suppress(EngineUnavailable):
+                await self._command("stop")
+            # What the engine tells on its way (CallEnded) still reaches the flow.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(watching), _STOP_S)
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        if engine is not None:
+            engine.kill()
+            await engine.process.wait()
+        self._process = None
+        self._put(None)
+
+    async def dial(self, permit: Permit, *, ring_s: int) -> None:
+        """Place the call that `permit` allows. A resend of the same permit changes nothing.
+
+        Raises `PermitMisused` for an expired, foreign or used permit: nothing rings.
+        """
+        if not 1 <= ring_s <= 300:
+            raise ValueError(f"ring_s is {ring_s}: a phone rings for 1 to 300 seconds")
+        if self._used.get(permit.id) == permit.attempt_id:
+            return
+        self._check(permit)
+        engine = self._engine()
+        self._use(permit)
+        attempt = str(permit.attempt_id)
+        engine.undecided.add(attempt)
+        await self._command(
+            "dial",
+            attempt=attempt,
+            number=permit.number,
+            caller_id=permit.caller_id,
+            ring_s=ring_s,
+        )
+
+    async def connect_agent(self, session_id: SessionId, phone: str) -> None:
+        """Nail up the agent's leg to `phone`; `AgentLegUp` or `AgentLegDown` follows."""
+        await self._command("connect_agent", session=str(session_id), phone=phone[:512])
+
+    async def disconnect_agent(self, session_id: SessionId) -> None:
+        """Take the agent's leg down."""
+        await self._command("disconnect_agent", session=str(session_id))
+
+    async def bridge(self, attempt_id: AttemptId, session_id: SessionId) -> None:
+        """Join an answered call with a nailed-up agent leg; `CallBridged` follows."""
+        await self._command("bridge", attempt=str(attempt_id), session=str(session_id))
+
+    async def play(self, attempt_id: AttemptId, message: Message) -> None:
+        """Play a recorded message to an answered call; `MessagePlayed` follows."""
+        await self._command("play", attempt=str(attempt_id), message=message.value)
+
+    async def hang_up(self, attempt_id: AttemptId) -> None:
+        """CANCEL or BYE as the call stands; `CallEnded` follows."""
+        await self._command("hang_up", attempt=str(attempt_id))
+
+    async def live(self) -> LiveLegs:
+        """What the engine holds right now, to reconcile after a gap."""
+        legs = await self._command("live")
+        return LiveLegs(
+            attempts=frozenset(AttemptId(UUID(a)) for a in legs["attempts"]),
+            sessions=frozenset(SessionId(UUID(s)) for s in legs["sessions"]),
+        )
+
+    async def was_dialed(self, attempts: Collection[AttemptId]) -> dict[AttemptId, bool]:
+        """For each attempt, by the wire log that outlives the engine: did an INVITE leave?
+
+        Works while the engine is down. What this very engine has not decided yet counts as dialed.
+        """
+        asked = {str(attempt): attempt for attempt in attempts}
+        undecided = self._process.undecided & asked.keys() if self._process is not None else set()
+        # An attempt that went through our own hands can only be in the runs since our start;
+        # damage to older ones says nothing about it.
+        ours = self._handed_over & asked.keys() if self._first_run is not None else set()
+        folder = self._settings.data_dir
+        found = await asyncio.to_thread(
+            wirelog.was_dialed, folder, ours, first_run=self._first_run or 1
+        )
+        found |= await asyncio.to_thread(wirelog.was_dialed, folder, asked.keys() - ours)
+        found |= dict.fromkeys(undecided, True)
+        return {asked[attempt]: answer for attempt, answer in found.items()}
+
+    async def events(self) -> AsyncIterator[TelephonyEvent]:
+        """Everything that happens, in order, until `stop`. One consumer."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    # The permit, seen from the act.
+
+    def _check(self, permit: Permit) -> None:
+        """Raise `PermitMisused` unless this permit may make this phone ring at this moment."""
+        now = self._clock.now()
+        about = f"attempt {permit.attempt_id}"
+        if permit.id in self._used:
+            raise PermitMisused(
+                f"{about}: permit {permit.id} was used for attempt {self._used[permit.id]}; "
+                f"ask for a new one"
+            )
+        if str(permit.attempt_id) in self._handed_over:
+            raise PermitMisused(f"{about} was dialed before, with another permit")
+        if not permit.is_live(now):
+            raise PermitMisused(
+                f"{about}: permit {permit.id} was live from {permit.issued_at.isoformat()} to "
+                f"{permit.expires_at.isoformat()}, and it is {now.isoformat()}; ask for a new one"
+            )
+        facts = permit.facts
+        if (facts.number, facts.caller_id) != (permit.number, permit.caller_id):
+            raise PermitMisused(f"{about}: the permit and the facts it rests on name two numbers")
+        for number in (permit.number, permit.caller_id):
+            if _E164.fullmatch(number) is None:
+                raise PermitMisused(f"{about}: {number!r} is no number in E.164 form")
+        if facts.is_sandbox is not self._settings.is_sandbox:
+            raise PermitMisused(
+                f"{about}: a permit of the {'sandbox' if facts.is_sandbox else 'live system'} "
+                f"came to an engine of the other"
+            )
+        is_fictional = _FICTIONAL.fullmatch(permit.number) is not None
+        if not self._settings.is_sandbox:
+            if is_fictional:
+                raise PermitMisused(f"{about}: {permit.number} is fictional; live calls are not")
+            return
+        if not is_fictional:
+            raise PermitMisused(
+                f"{about}: {permit.number} may be somebody's; the sandbox calls +1NPA55501XX only"
+            )
+        if not is_loopback(self._settings.trunk_host):
+            raise PermitMisused(f"{about}: the sandbox's trunk would lead out of this machine")
+
+    def _use(self, permit: Permit) -> None:
+        """Remember the permit and the attempt, as long as either could come again."""
+        self._used[permit.id] = permit.attempt_id
+        self._handed_over.add(str(permit.attempt_id))
+        while len(self._used) > _PERMITS_KEPT:
+            # The oldest expired long ago: thousands of permits of a few seconds' life lie since.
+            attempt = self._used.pop(next(iter(self._used)))
+            self._handed_over.discard(str(attempt))
+
+    # The engine's process.
+
+    def _engine(self) -> _Process:
+        if self._process is None:
+            raise EngineUnavailable(f"the telephony engine is down: {self._down_why}")
+        return self._process
+
+    async def _command(self, do: str, **values: object) -> Any:
+        """Hand a command to the engine and return its reply. Raises `EngineUnavailable`."""
+        engine = self._engine()
+        number = next(self._ids)
+        line = json.dumps({"do": do, "id": number, **values}, separators=(",", ":")).encode()
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        engine.replies[number] = reply
+        try:
+            engine.writer.write(line + b"\n")
+            await asyncio.wait_for(reply, _PING_S if do == "ping" else _REPLY_S)
+        except (TimeoutError, ConnectionError) as failure:
+            raise EngineUnavailable(
+                f"the telephony engine did not take {do!r} in time"
+            ) from failure
+        finally:
+            engine.replies.pop(number, None)
+        return reply.result()
+
+    async def _spawn(self) -> _Process:
+        """Start a process and wait until it can place calls. Raises `EngineUnavailable`."""
+        folder = self._settings.data_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        own_log = folder / "engine.log"
+        ours, theirs = socket.socketpair()
+        try:
+            size = own_log.stat().st_size if own_log.exists() else 0
+            with theirs, own_log.open("wb" if size > _LOG_BYTES_MAX else "ab") as output:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "fairdial.adapters.sip.worker",
+                    str(theirs.fileno()),
+                    pass_fds=(theirs.fileno(),),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                )
+        except OSError as failure:
+            ours.close()
+            raise EngineUnavailable(
+                f"the engine's process cannot be started: {failure}"
+            ) from failure
+        engine = _Process(process, ours)
+        ours.setblocking(False)
+        engine.reader, engine.writer = await asyncio.open_connection(
+            sock=ours, limit=LINE_BYTES_MAX
+        )
+        try:
+            engine.writer.write(json.dumps(self._settings.to_wire()).encode() + b"\n")
+            line = await asyncio.wait_for(engine.reader.readline(), _START_S)
+        except (TimeoutError, ConnectionError) as failure:
+            await self._bury(engine)
+            raise EngineUnavailable(
+                f"the telephony engine did not start within {_START_S:g} s; see {own_log}"
+            ) from failure
+        except asyncio.CancelledError:
+            await self._bury(engine)
+            raise
+        hello: dict[str, Any] = json.loads(line) if line else {}
+        if hello.get("event") != "up":
+            await self._bury(engine)
+            why = hello.get("why", f"its process ended; see {own_log}")
+            raise EngineUnavailable(f"the telephony engine cannot start: {why}")
+        # A free port that was found once is kept: what an engine left behind knows no other.
+        self._settings = replace(self._settings, sip_port=hello["port"])
+        if self._first_run is None:
+            self._first_run = hello["run"]
+        return engine
+
+    @staticmethod
+    async def _bury(engine: _Process) -> int:
+        """Make sure that the process is gone; its exit status."""
+        engine.kill()
+        engine.writer.close()
+        return await engine.process.wait()
+
+    async def _watch(self, engine: _Process | None) -> None:
+        """Hear one engine after another, until told to stop or too many died."""
+        deaths: deque[float] = deque(maxlen=_DEATHS_MAX)
+        while engine is not None:
+            pinging = asyncio.create_task(self._ping(engine))
+            await self._hear(engine)
+            pinging.cancel()
+            why = self._down_why
+            self._process = None
+            is_stopped = self._watching is None
+            if not is_stopped:
+                why = self._down_why = "its process ended"
+                self._put(EngineDown(at=self._clock.now(), why="the engine's process ended"))
+                self._fail_replies(engine)
+            status = await self._bury(engine) if not is_stopped else await _wait(engine)
+            self._fail_replies(engine)
+            if is_stopped:
+                return
+            _log.warning("the telephony engine ended with status %s (%s)", status, why)
+            engine = await self._again(deaths)
+
+    async def _again(self, deaths: deque[float]) -> _Process | None:
+        """Start the next engine after a death, ever more slowly; None after too many."""
+        while True:
+            deaths.append(time.monotonic())
+            recent = [at for at in deaths if time.monotonic() - at < _DEATHS_WITHIN_S]
+            if len(recent) >= _DEATHS_MAX:
+                self._down_why = (
+                    f"its process died {_DEATHS_MAX} times within {_DEATHS_WITHIN_S:g} s, so it is "
+                    f"not started again ({self._down_why}); see "
+                    f"{self._settings.data_dir / 'engine.log'}, then restart the dialer"
+                )
+                self._put(EngineDown(at=self._clock.now(), why=self._down_why))
+                return None
+            await asyncio.sleep(_BACKOFF_S[len(recent) - 1])
+            try:
+                engine = await self._spawn()
+            except EngineUnavailable as failure:
+                self._down_why = str(failure)
+                continue
+            self._process = engine
+            self._put(EngineUp(at=self._clock.now()))
+            return engine
+
+    async def _hear(self, engine: _Process) -> None:
+        """Take what the engine says until it says no more."""
+        try:
+            while line := await engine.reader.readline():
+                said = json.loads(line)
+                if "re" in said:
+                    reply = engine.replies.get(said["re"])
+                    if reply is not None and not reply.done():
+                        reply.set_result(said["result"])
+                else:
+                    self._put(self._event(said, engine))
+        except (ValueError, KeyError, ConnectionError):
+            _log.exception("the telephony engine said what no engine says")
+
+    async def _ping(self, engine: _Process) -> None:
+        """Kill an engine that is there but does not answer."""
+        while True:
+            await asyncio.sleep(_PING_EVERY_S)
+            try:
+                await self._command("ping")
+            except EngineUnavailable:
+                _log.warning("the telephony engine does not answer; killing it")
+                engine.kill()
+                return
+
+    @staticmethod
+    def _fail_replies(engine: _Process) -> None:
+        for reply in engine.replies.values():
+            if not reply.done():
+                reply.set_exception(EngineUnavailable("the telephony engine died meanwhile"))
+
+    def _event(self, said: Mapping[str, Any], engine: _Process) -> TelephonyEvent:
+        """What the engine said, in our words."""
+        at = self._clock.at_unix(said["at"])
+        if said["event"] in ("agent_up", "agent_down"):
+            session_id = SessionId(UUID(said["session"]))
+            if said["event"] == "agent_up":
+                return AgentLegUp(session_id=session_id, at=at)
+            return AgentLegDown(session_id=session_id, at=at, why=said["why"])
+        engine.undecided.discard(said["attempt"])
+        return _call_event(said, AttemptId(UUID(said["attempt"])), at)
+
+    def _put(self, event: TelephonyEvent | None) -> None:
+        self._events.put_nowait(event)
+        if self._events.qsize() == _EVENTS_MAX and self._process is not None:
+            _log.error("nobody reads the telephony events; ending the engine")
+            self._process.kill()
+
+
+async def _wait(engine: _Process) -> int:
+    """Let a process that was told to stop end by itself."""
+    status = await engine.process.wait()
+    engine.writer.close()
+    return status
+
+
+def _call_event(said: Mapping[str, Any], attempt_id: AttemptId, at: Instant) -> TelephonyEvent:
+    """An event about one attempt."""
+    match said["event"]:
+        case "dialed":
+            return CallDialed(attempt_id=attempt_id, at=at)
+        case "not_dialed":
+            return CallNotDialed(attempt_id=attempt_id, at=at, why=said["why"])
+        case "ringing":
+            return CallRinging(attempt_id=attempt_id, at=at)
+        case "answered":
+            return CallAnswered(attempt_id=attempt_id, at=at)
+        case "bridged":
+            session_id = SessionId(UUID(said["session"]))
+            return CallBridged(attempt_id=attempt_id, at=at, session_id=session_id)
+        case "played":
+            return MessagePlayed(attempt_id=attempt_id, at=at, message=Message(said["message"]))
+        case "ended":
+            cause = EndCause(said["cause"])
+            return CallEnded(attempt_id=attempt_id, at=at, cause=cause, raw=said["raw"])
+        case unknown:
+            raise ValueError(f"unknown event {unknown!r}")

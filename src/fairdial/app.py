@@ -1,0 +1,251 @@
+"""The composition root: the one place that joins the story of a call with the world.
+
+It starts what a run needs (database, simulated carrier, engine), hands out the floor, and ends
+everything in the right order, whatever happens in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from fairdial.adapters.carrier.processes import CarrierProcess
+from fairdial.adapters.clocks import SandboxClock, SystemClock, TimeOrderedIds
+from fairdial.adapters.files.campaign import CampaignFile
+from fairdial.adapters.files.dnc import read_do_not_call
+from fairdial.adapters.files.lists import read_list
+from fairdial.adapters.files.rejects import RejectFile, rejects_path
+from fairdial.adapters.postgres.migrations import migrate
+from fairdial.adapters.postgres.server import EmbeddedPostgres, ensure_database
+from fairdial.adapters.postgres.store import PostgresStore
+from fairdial.adapters.sip.settings import SipSettings
+from fairdial.adapters.sip.telephony import SipTelephony
+from fairdial.core.campaign import Campaign
+from fairdial.core.facts import SuppressionKind
+from fairdial.core.ids import CampaignId, Instant, SellerId
+from fairdial.core.rules import Rulebook
+from fairdial.exceptions import SettingsError, UnusableList
+from fairdial.flow.floor import Floor
+from fairdial.flow.intake import Intake, take_in_do_not_call, take_in_list
+from fairdial.ports import Clock, Message
+from fairdial.rules import load_rulebook
+from fairdial.settings import Settings
+
+Say = Callable[[str], None]
+"""Tells the person at the terminal what is being done."""
+
+SandboxStart = Callable[[date, Instant | None], Instant]
+"""From today and the newest moment on record: when the sandbox's clock starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trunk:
+    """Where calls go."""
+
+    host: str
+    port: int
+    carrier: CarrierProcess | None
+    """The simulated carrier, if that is where they go."""
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, say: Say) -> AsyncIterator[PostgresStore]:
+    """The database: the server that is named, or an embedded one in the data folder."""
+    with contextlib.ExitStack() as stack:
+        if settings.database_url is not None:
+            url = settings.database_url.get_secret_value()
+        else:
+            say("starting PostgreSQL")
+            make_folder(settings.data_dir)
+            server = EmbeddedPostgres(settings.data_dir)
+            conninfo = await asyncio.to_thread(server.start)
+            stack.callback(server.stop)
+            name = "fairdial_sandbox" if settings.sandbox else "fairdial_live"
+            url = await asyncio.to_thread(ensure_database, conninfo, name)
+        await asyncio.to_thread(migrate, url)
+        async with PostgresStore(url) as store:
+            yield store
+
+
+async def make_clock(settings: Settings, store: PostgresStore, start: SandboxStart) -> Clock:
+    """Real time, or the sandbox's; the database is claimed for the one or the other."""
+    real = SystemClock().now()
+    clock: Clock = SystemClock()
+    if settings.sandbox:
+        clock = SandboxClock(start(real.date(), await store.newest_moment()))
+    await store.claim_installation(is_sandbox=settings.sandbox, now=clock.now())
+    return clock
+
+
+@asynccontextmanager
+async def open_trunk(
+    settings: Settings,
+    say: Say,
+    *,
+    people: Path | None = None,
+    scenario: Path | None = None,
+    seed: int = 1,
+) -> AsyncIterator[Trunk]:
+    """The trunk of the settings, or a simulated carrier in a process of its own."""
+    if settings.trunk_host is not None:
+        yield Trunk(host=settings.trunk_host, port=settings.trunk_port, carrier=None)
+        return
+    say("starting the simulated carrier")
+    folder = make_folder(settings.data_dir / "carrier")
+    carrier = CarrierProcess(
+        log_path=next_file(folder, "carrier", ".jsonl"), seed=seed, people=people, scenario=scenario
+    )
+    await carrier.start()
+    try:
+        yield Trunk(host="127.0.0.1", port=carrier.port, carrier=carrier)
+    finally:
+        await carrier.stop()
+
+
+@asynccontextmanager
+async def open_floor(
+    settings: Settings, store: PostgresStore, clock: Clock, trunk: Trunk, file: CampaignFile
+) -> AsyncIterator[Floor]:
+    """The floor with its engine running. On the way out every call is ended."""
+    if file.abandoned_message is None:
+        raise SettingsError(
+            f"{file.path}: [messages] abandoned is missing; a person who answers and finds no "
+            "agent must hear who called and how to opt out (47 CFR 64.1200(a)(7)), in every mode"
+        )
+    telephony = SipTelephony(
+        SipSettings(
+            trunk_host=trunk.host,
+            trunk_port=trunk.port,
+            local_ip=settings.sip_ip,
+            sip_port=settings.sip_port,
+            rtp_port_min=settings.rtp_port_min,
+            rtp_port_max=settings.rtp_port_max,
+            is_sandbox=settings.sandbox,
+            data_dir=make_folder(settings.data_dir / "engine"),
+            messages={Message.ABANDONED: file.abandoned_message},
+            caller_name=file.caller_name,
+            calls_max=file.pace.calls_in_flight_max,
+            username=settings.trunk_username,
+            password=settings.password(),
+        ),
+        clock,
+    )
+    floor = Floor(
+        store=store,
+        telephony=telephony,
+        clock=clock,
+        ids=TimeOrderedIds(),
+        rulebook=load_rules(settings),
+        is_sandbox=settings.sandbox,
+    )
+    await telephony.start()
+    try:
+        yield floor
+    finally:
+        await telephony.stop()
+
+
+def load_rules(settings: Settings) -> Rulebook:
+    """The packaged rulebook with the house's own rules, if the data folder has any."""
+    house = settings.data_dir / "rules"
+    return load_rulebook(house if house.is_dir() else None)
+
+
+async def take_in(
+    floor: Floor, file: CampaignFile, lead_list: Path, *, encoding: str | None = None
+) -> tuple[Campaign, Intake]:
+    """Keep the campaign, its do-not-call files and its leads. Raises for files it cannot use."""
+    campaign = campaign_of(file, floor)
+    async with floor.store.transaction() as tx:
+        campaign = await tx.save_campaign(campaign, floor.clock.now())
+    floor.campaigns[campaign.id] = campaign
+    for kind, path in (
+        (SuppressionKind.NATIONAL, file.do_not_call),
+        (SuppressionKind.INTERNAL, file.internal_do_not_call),
+    ):
+        if path is None:
+            continue
+        stated = file.do_not_call_as_of if kind is SuppressionKind.NATIONAL else None
+        with contextlib.closing(read_do_not_call(path, stated)) as reading:
+            as_of = reading.as_of
+            today = floor.clock.now().date()
+            if as_of is None and (reading.is_for_sandbox and floor.is_sandbox):
+                as_of = today
+            if as_of is None and kind is SuppressionKind.INTERNAL:
+                as_of = today
+            if as_of is None:
+                raise SettingsError(
+                    f"{path}: the day of this copy of the registry is not stated; add the line "
+                    "`# as_of: YYYY-MM-DD` at its top, or do_not_call_as_of to the campaign file"
+                )
+            await take_in_do_not_call(
+                floor,
+                campaign,
+                kind,
+                ((entry.number, entry.registered_on) for entry in reading),
+                source=path.name,
+                as_of=as_of,
+            )
+    area_codes = floor.rulebook.area_codes
+    with (
+        contextlib.closing(read_list(lead_list, encoding, area_codes=area_codes)) as rows,
+        RejectFile(rejects_path(lead_list), rows.header) as rejects,
+    ):
+        intake = await take_in_list(
+            floor, campaign, rows, source=lead_list.name, reject=rejects.add
+        )
+    if not intake.accepted and not intake.known:
+        raise UnusableList(
+            f"{lead_list}: none of its {intake.rejected} rows can be called; mend them by the "
+            f"reasons in {rejects_path(lead_list)} and import that file"
+        )
+    return campaign, intake
+
+
+def campaign_of(file: CampaignFile, floor: Floor) -> Campaign:
+    """The campaign that a file describes; the store gives it the ids that stand."""
+    return Campaign(
+        id=CampaignId(floor.ids.new()),
+        name=file.name,
+        seller_id=SellerId(floor.ids.new()),
+        seller_name=file.seller,
+        purpose=file.purpose,
+        method=file.method,
+        caller_id=file.caller_id,
+        caller_name=file.caller_name,
+        pace=file.pace,
+        retry=file.retry,
+        ring_s=file.ring_s,
+        connect_ms_max=file.connect_ms_max,
+        wrap_up_s=file.wrap_up_s,
+        script=file.script,
+        dispositions=file.dispositions,
+    )
+
+
+def make_folder(folder: Path) -> Path:
+    """A private folder for our files. Raises `SettingsError` naming it and the remedy."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+        raise SettingsError(
+            f"cannot make the folder {folder}: {what}; name another one in FAIRDIAL_DATA_DIR"
+        ) from error
+    return folder
+
+
+def next_file(folder: Path, stem: str, suffix: str) -> Path:
+    """The next unused file name: `carrier-0001.jsonl`, `carrier-0002.jsonl`, …"""
+    taken = [
+        int(number)
+        for path in folder.glob(f"{stem}-*{suffix}")
+        if (number := path.name.removeprefix(f"{stem}-").removesuffix(suffix)).isdigit()
+    ]
+    return folder / f"{stem}-{max(taken, default=0) + 1:04d}{suffix}"

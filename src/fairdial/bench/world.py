@@ -1,0 +1,388 @@
+"""A small calling floor in virtual time: agents, phones, people and machines, all from one seed.
+
+It drives `pacing.decide` as `flow` does: after every event (batched to 0.2 s) and at least once a
+second, with the same snapshot and the same updates of the statistics, and it counts as the law
+counts. The fate of the n-th lead (who answers, when, how long the talk is) depends on the seed and
+on n alone, so that two dial modes are compared on the same people.
+
+It is a test world: durations are drawn, not measured, and there is no telephony in it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from heapq import heappop, heappush
+from math import exp, log, sqrt
+from random import Random
+from time import perf_counter
+
+from fairdial.core.campaign import Pace
+from fairdial.core.pacing import BusyAgent, CallInFlight, Decision, Snapshot, Statistics, decide
+
+TICK_S = 0.2
+"""Events are gathered for so long before the next decision, seconds."""
+QUIET_TICK_S = 1.0
+"""Without events a decision is due after so long, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """One floor, its list and its people. The defaults are a plausible consumer campaign."""
+
+    agents: int
+    person_rate: float = 0.15
+    """The chance that a person answers a call."""
+    machine_rate: float = 0.20
+    """The chance that a machine answers; no machine is detected, an agent hears each one."""
+    shift: float = 1.0
+    """At half-time both rates are multiplied by this (and stay below 95 % together)."""
+    busy_rate: float = 0.06
+    failed_rate: float = 0.08
+    ring_s: float = 22.0
+    ring_mean_s: float = 9.5
+    """Mean ringing time of those persons who answer (gamma, shape 3), after 0.8 to 2.5 s set-up."""
+    refusal_share: float = 0.5
+    refusal_s: float = 35.0
+    talk_s: float = 200.0
+    wrap_s: float = 20.0
+    wrap_up_s_max: float = 60.0
+    connect_s_max: float = 3.0
+    pause_every_s: float = 4200.0
+    """Mean time between breaks; they begin at the end of a wrap-up. 0 means no breaks."""
+    pause_s: float = 360.0
+    lines: int = 10_000
+    live_answers_before: int = 0
+    """Live answers of this campaign in the legal window before this run."""
+    abandoned_before: int = 0
+    minutes: float = 60.0
+    seed: int = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What came of a run."""
+
+    connected: int = 0
+    """Persons connected."""
+    machines: int = 0
+    """Machines that an agent heard."""
+    abandoned: int = 0
+    """Pick-ups not connected in time, by persons or machines: what the product must count."""
+    persons_abandoned: int = 0
+    dialled: int = 0
+    staffed_s: float = 0.0
+    """Agent time logged in and not paused."""
+    busy_s: float = 0.0
+    """Agent time in talk (with persons or machines) and wrap-up."""
+    person_talk_s: float = 0.0
+    ringing_s: float = 0.0
+    """The integral of calls in flight over time, taken from the number in flight."""
+    decisions: int = 0
+    decide_s: float = 0.0
+    decide_s_max: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the staffed time spent in talk and wrap-up."""
+        return self.busy_s / self.staffed_s if self.staffed_s else 0.0
+
+    @property
+    def abandon_rate(self) -> float:
+        """As the product counts without machine detection: pick-ups abandoned over live answers."""
+        live = self.connected + self.abandoned
+        return self.abandoned / live if live else 0.0
+
+    @property
+    def person_abandon_rate(self) -> float:
+        """What an all-knowing observer counts: persons only, above and below."""
+        live = self.connected + self.persons_abandoned
+        return self.persons_abandoned / live if live else 0.0
+
+    @property
+    def talk_minutes_per_hour(self) -> float:
+        """Minutes of talk with persons per staffed agent-hour."""
+        return 60.0 * self.person_talk_s / self.staffed_s if self.staffed_s else 0.0
+
+
+class _Kind(IntEnum):
+    ENDED_UNANSWERED = 0
+    PICKED_UP = 1
+    GAVE_UP = 2
+    TALK_ENDED = 3
+    WRAP_ENDED = 4
+    PAUSE_ENDED = 5
+    HALF_TIME = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """All that chance decides about one lead; which of it applies depends on when it is called."""
+
+    who: float
+    setup_s: float
+    fail_s: float
+    person_ring_s: float
+    machine_ring_s: float
+    patience_s: float
+    talk_s: float
+    wrap_s: float
+    machine_talk_s: float
+    machine_wrap_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    fate: _Fate
+    dialled_at: float
+    is_person: bool = False
+    is_open: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class _Agent:
+    busy_from: float = 0.0
+    is_talking: bool = False
+    call: _Call | None = None
+    pause_due_at: float = 0.0
+
+
+def _lognormal(rng: Random, mean: float, cv: float) -> float:
+    s2 = log(1.0 + cv * cv)
+    return exp(rng.gauss(log(mean) - s2 / 2.0, sqrt(s2)))
+
+
+Decide = Callable[[Snapshot], Decision]
+
+
+@dataclass(slots=True)
+class Floor:
+    """A run under way. `run()` below is the way in."""
+
+    world: World
+    pace: Pace
+    decide: Decide
+    outcome: Outcome = field(default_factory=Outcome)
+    now: float = 0.0
+    fates: Random = field(init=False)
+    breaks: Random = field(init=False)
+    events: list[tuple[float, int, _Kind, _Call | _Agent | None]] = field(default_factory=list)
+    sequence: int = 0
+    statistics: Statistics = field(default_factory=Statistics.cold)
+    ready: deque[_Agent] = field(default_factory=deque)
+    busy: dict[int, _Agent] = field(default_factory=dict)
+    ringing: dict[int, _Call] = field(default_factory=dict)
+    waiting: deque[_Call] = field(default_factory=deque)
+    live_known: int = 0
+    person_rate: float = 0.0
+    machine_rate: float = 0.0
+    last_tick: float = -1.0
+
+    def __post_init__(self) -> None:
+        self.fates = Random(f"fates {self.world.seed}")  # noqa: S311 - a simulation, no secret
+        self.breaks = Random(f"breaks {self.world.seed}")  # noqa: S311
+        self.person_rate, self.machine_rate = self.world.person_rate, self.world.machine_rate
+
+    def run(self) -> Outcome:
+        """Play the whole time; calls still open at the end are left out of the counts."""
+        world, end = self.world, self.world.minutes * 60.0
+        for _ in range(world.agents):
+            agent = _Agent()
+            self._plan_break(agent)
+            self.ready.append(agent)
+        self._at(end / 2.0, _Kind.HALF_TIME, None)
+        next_tick = 0.0
+        while True:
+            upcoming = self.events[0][0] if self.events else end
+            if min(upcoming, next_tick) >= end:
+                break
+            if upcoming < next_tick:
+                self._pass_time(upcoming)
+                _, _, kind, whose = heappop(self.events)
+                self._happen(kind, whose)
+                next_tick = min(next_tick, max(upcoming, self.last_tick + TICK_S))
+            else:
+                self._pass_time(next_tick)
+                self._tick()
+                self.last_tick = next_tick
+                next_tick += QUIET_TICK_S
+        self._pass_time(end)
+        self.outcome.seconds = end
+        return self.outcome
+
+    def _at(self, when: float, kind: _Kind, whose: _Call | _Agent | None) -> None:
+        self.sequence += 1
+        heappush(self.events, (when, self.sequence, kind, whose))
+
+    def _pass_time(self, to: float) -> None:
+        dt = to - self.now
+        self.outcome.ringing_s += dt * len(self.ringing)
+        self.outcome.staffed_s += dt * (len(self.ready) + len(self.busy))
+        self.outcome.busy_s += dt * len(self.busy)
+        self.now = to
+
+    def _plan_break(self, agent: _Agent) -> None:
+        every = self.world.pause_every_s
+        wait = self.breaks.expovariate(1.0 / every) if every > 0.0 else float("inf")
+        agent.pause_due_at = self.now + wait
+
+    def _tick(self) -> None:
+        world, outcome = self.world, self.outcome
+        snapshot = Snapshot(
+            pace=self.pace,
+            ready=len(self.ready),
+            busy=tuple(
+                BusyAgent(is_talking=a.is_talking, elapsed_s=self.now - a.busy_from)
+                for a in self.busy.values()
+            ),
+            in_flight=tuple(
+                CallInFlight(elapsed_s=self.now - c.dialled_at) for c in self.ringing.values()
+            ),
+            waiting=len(self.waiting),
+            statistics=self.statistics,
+            live_answers=world.live_answers_before + self.live_known + outcome.abandoned,
+            abandoned=world.abandoned_before + outcome.abandoned,
+            ring_s=world.ring_s,
+            connect_s_max=world.connect_s_max,
+            wrap_up_s_max=world.wrap_up_s_max,
+            room=max(0, world.lines - len(self.ringing) - len(self.waiting) - len(self.busy)),
+        )
+        started = perf_counter()
+        decision = self.decide(snapshot)
+        took = perf_counter() - started
+        outcome.decisions += 1
+        outcome.decide_s += took
+        outcome.decide_s_max = max(outcome.decide_s_max, took)
+        for _ in range(decision.calls):
+            self._dial()
+
+    def _fate(self) -> _Fate:
+        world, rng = self.world, self.fates
+        refusal = rng.random() < world.refusal_share
+        talk = _lognormal(
+            rng, world.refusal_s if refusal else world.talk_s, 0.5 if refusal else 0.8
+        )
+        at_once = rng.random() < 0.2
+        return _Fate(
+            who=rng.random(),
+            setup_s=rng.uniform(0.8, 2.5),
+            fail_s=rng.uniform(0.5, 3.0),
+            person_ring_s=rng.gammavariate(3.0, world.ring_mean_s / 3.0),
+            machine_ring_s=rng.uniform(0.0, 1.0) if at_once else rng.gauss(18.0, 1.5),
+            patience_s=_lognormal(rng, 1.3, 0.3) + 1.0 + rng.expovariate(1.0 / 6.0),
+            talk_s=talk,
+            wrap_s=min(world.wrap_up_s_max, _lognormal(rng, world.wrap_s, 0.5)),
+            machine_talk_s=_lognormal(rng, 5.0, 0.4),
+            machine_wrap_s=_lognormal(rng, 3.0, 0.4),
+        )
+
+    def _dial(self) -> None:
+        self.outcome.dialled += 1
+        fate = self._fate()
+        call = _Call(fate, self.now)
+        self.ringing[id(call)] = call
+        persons, machines = self.person_rate, self.machine_rate
+        ring_out = fate.setup_s + self.world.ring_s
+        if fate.who < persons:
+            call.is_person = True
+            answer = fate.setup_s + fate.person_ring_s
+        elif fate.who < persons + machines:
+            answer = fate.setup_s + fate.machine_ring_s
+        else:
+            lost = 1.0 - (1.0 - fate.who) / max(1e-9, 1.0 - persons - machines)
+            fails = lost < self.world.busy_rate + self.world.failed_rate
+            self._at(self.now + (fate.fail_s if fails else ring_out), _Kind.ENDED_UNANSWERED, call)
+            return
+        kind = _Kind.PICKED_UP if answer < ring_out else _Kind.ENDED_UNANSWERED
+        self._at(self.now + min(answer, ring_out), kind, call)
+
+    def _happen(self, kind: _Kind, whose: _Call | _Agent | None) -> None:
+        if isinstance(whose, _Call):
+            if kind is _Kind.GAVE_UP:
+                self._give_up(whose)
+            else:
+                self._leave_the_air(whose, picked_up=kind is _Kind.PICKED_UP)
+        elif isinstance(whose, _Agent):
+            if kind is _Kind.TALK_ENDED:
+                self._start_wrap_up(whose)
+            elif kind is _Kind.WRAP_ENDED:
+                self._end_wrap_up(whose)
+            else:
+                self._plan_break(whose)
+                self._take(whose)
+        else:
+            both = self.world.person_rate + self.world.machine_rate
+            shift = min(self.world.shift, 0.95 / both) if both > 0.0 else 1.0
+            self.person_rate *= shift
+            self.machine_rate *= shift
+
+    def _leave_the_air(self, call: _Call, *, picked_up: bool) -> None:
+        del self.ringing[id(call)]
+        elapsed = self.now - call.dialled_at
+        self.statistics = self.statistics.after_call(elapsed_s=elapsed, picked_up=picked_up)
+        if not picked_up:
+            return
+        if self.ready:
+            self._connect(call, self.ready.popleft())
+            return
+        self.waiting.append(call)
+        patience = call.fate.patience_s if call.is_person else self.world.connect_s_max
+        self._at(self.now + min(patience, self.world.connect_s_max), _Kind.GAVE_UP, call)
+
+    def _give_up(self, call: _Call) -> None:
+        if not call.is_open:
+            return
+        call.is_open = False
+        self.waiting.remove(call)
+        self.outcome.abandoned += 1
+        self.outcome.persons_abandoned += call.is_person
+
+    def _connect(self, call: _Call, agent: _Agent) -> None:
+        call.is_open = False
+        agent.call, agent.is_talking, agent.busy_from = call, True, self.now
+        self.busy[id(agent)] = agent
+        fate = call.fate
+        talk = fate.talk_s if call.is_person else fate.machine_talk_s
+        if call.is_person:
+            self.outcome.connected += 1
+        else:
+            self.outcome.machines += 1
+        self._at(self.now + talk, _Kind.TALK_ENDED, agent)
+
+    def _start_wrap_up(self, agent: _Agent) -> None:
+        call = agent.call
+        assert call is not None, "a talk has a call"
+        talked = self.now - agent.busy_from
+        if call.is_person:
+            self.outcome.person_talk_s += talked
+        self.statistics = self.statistics.after_talk(talked)
+        agent.is_talking, agent.busy_from = False, self.now
+        wrap = call.fate.wrap_s if call.is_person else call.fate.machine_wrap_s
+        self._at(self.now + wrap, _Kind.WRAP_ENDED, agent)
+
+    def _end_wrap_up(self, agent: _Agent) -> None:
+        call = agent.call
+        assert call is not None, "a wrap-up has a call"
+        self.statistics = self.statistics.after_wrap_up(self.now - agent.busy_from)
+        self.live_known += call.is_person  # The disposition tells who it was.
+        agent.call = None
+        del self.busy[id(agent)]
+        if self.now >= agent.pause_due_at:
+            self._at(self.now + self.world.pause_s, _Kind.PAUSE_ENDED, agent)
+            return
+        self._take(agent)
+
+    def _take(self, agent: _Agent) -> None:
+        """The agent is ready: a waiting call first, else to the end of the line of agents."""
+        if self.waiting:
+            self._connect(self.waiting.popleft(), agent)
+        else:
+            self.ready.append(agent)
+
+
+def play(world: World, pace: Pace, *, decided_by: Decide = decide) -> Outcome:
+    """Run one world with one pace, from the first tick to the end of its minutes."""
+    return Floor(world, pace, decided_by).run()

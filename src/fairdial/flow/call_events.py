@@ -1,0 +1,224 @@
+"""What the network says about a call, and what we do about it.
+
+One event is one transaction: the attempt is read for update, `core.attempt.step` decides, the new
+state, the agent's side of it and the audit entry are committed together; only then are the
+engine's commands sent (join, play, hang up). An answered call gets the agent who has been ready
+longest, in the same transaction, so that no agent is given two calls.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from fairdial.core import agent as desk
+from fairdial.core import attempt as line
+from fairdial.core.agent import AgentSession, AgentState
+from fairdial.core.attempt import Attempt, AttemptState
+from fairdial.core.campaign import Campaign
+from fairdial.core.ids import AttemptId, CampaignId, Instant, SessionId
+from fairdial.core.outcome import Disposition
+from fairdial.exceptions import EngineUnavailable, ImpossibleEvent, Overtaken
+from fairdial.flow.close import close
+from fairdial.flow.floor import Floor, about, log
+from fairdial.ports import (
+    CallAnswered,
+    CallBridged,
+    CallDialed,
+    CallEnded,
+    CallEvent,
+    CallNotDialed,
+    CallRinging,
+    MessagePlayed,
+    Transaction,
+)
+
+_AUDITED = frozenset(AttemptState) - {AttemptState.PERMITTED}
+
+
+async def on_call_event(floor: Floor, event: CallEvent) -> None:
+    """Translate the engine's event into the attempt's and apply it."""
+    with about(event.attempt_id):
+        match event:
+            case CallDialed():
+                happened: line.Event = line.Dialed()
+            case CallNotDialed(why=why):
+                happened = line.NotDialed(why=why)
+            case CallRinging():
+                happened = line.Rang()
+            case CallAnswered():
+                happened = line.Answered(session_id=None)
+            case CallBridged():
+                happened = line.Bridged()
+            case MessagePlayed():
+                happened = line.MessagePlayed()
+            case CallEnded(cause=cause, raw=raw):
+                happened = line.LegEnded(cause=cause, raw=raw)
+            case _:
+                raise AssertionError(f"the engine sent an event without meaning: {event}")
+        await apply(floor, event.attempt_id, happened, event.at)
+
+
+async def apply(floor: Floor, attempt_id: AttemptId, event: line.Event, now: Instant) -> None:
+    """Apply one event to one attempt and do what follows. Late and doubled events do nothing."""
+    try:
+        await _apply(floor, attempt_id, event, now)
+    except Overtaken as error:
+        # Another hand moved a row that this step read: the step is made again on what stands now.
+        log.info("once more: %s", error)
+        await _apply(floor, attempt_id, event, now)
+
+
+async def _apply(floor: Floor, attempt_id: AttemptId, event: line.Event, now: Instant) -> None:
+    durable = isinstance(event, (line.NotDialed, line.Disposed))
+    async with floor.store.transaction(durable=durable) as tx:
+        before = await tx.attempt(attempt_id)
+        if before is None:
+            log.warning("the engine speaks of an attempt that we do not know")
+            return
+        if isinstance(event, line.Answered) and line.in_flight(before.state):
+            event = await _offer(tx, before, now)
+        try:
+            stepped = line.step(before, event, now)
+        except ImpossibleEvent as error:
+            log.error("%s", error)
+            return
+        await record(tx, floor, before, stepped, now)
+    learn(floor, before, stepped.attempt)
+    await _tell_engine(floor, stepped)
+    if any(isinstance(a, line.ReleaseAgent) for a in stepped.actions):
+        await match_waiting(floor, before.campaign_id)
+
+
+async def _offer(tx: Transaction, attempt: Attempt, now: Instant) -> line.Answered:
+    """Reserve the agent who has been ready longest, if there is one."""
+    session = None if attempt.hang_up_asked else await tx.longest_ready(attempt.campaign_id)
+    if session is None:
+        return line.Answered(session_id=None)
+    reserved = desk.step(session, desk.Reserved(attempt_id=attempt.id), now)
+    await tx.save_session(reserved, was=session)
+    return line.Answered(session_id=session.id)
+
+
+async def match_waiting(floor: Floor, campaign_id: CampaignId) -> None:
+    """Give waiting calls to agents who have become ready, the longest waits first."""
+    while True:
+        now = floor.clock.now()
+        async with floor.store.transaction(durable=False) as tx:
+            waiting = await tx.longest_waiting(campaign_id)
+            session = None if waiting is None else await tx.longest_ready(campaign_id)
+            if waiting is None or session is None:
+                return
+            reserved = desk.step(session, desk.Reserved(attempt_id=waiting.id), now)
+            await tx.save_session(reserved, was=session)
+            stepped = line.step(waiting, line.AgentReserved(session_id=session.id), now)
+            await record(tx, floor, waiting, stepped, now)
+        with about(waiting.id):
+            await _tell_engine(floor, stepped)
+
+
+async def record(
+    tx: Transaction, floor: Floor, before: Attempt, stepped: line.Step, now: Instant
+) -> None:
+    """Write a step and everything of it that is ours: permit, agent, lead, audit."""
+    after = stepped.attempt
+    if after is before:
+        return
+    await tx.save_attempt(after, was=before)
+    campaign = floor.campaigns[after.campaign_id]
+    for action in stepped.actions:
+        match action:
+            case line.MarkPermitUsed():
+                await tx.mark_permit_used(after.id, now)
+                await tx.count_attempt(after.lead_id)
+            case line.VoidPermit():
+                await tx.void_permit(after.id, now)
+            case line.ReleaseAgent(session_id=session_id):
+                await _move_agent(tx, session_id, desk.Released(), now)
+            case line.ConnectAgent(session_id=session_id):
+                await _move_agent(tx, session_id, desk.Connected(), now)
+            case line.StartWrapUp(session_id=session_id):
+                await _start_wrap_up(tx, campaign, after, session_id, now)
+            case line.Close():
+                await close(tx, campaign, after, line.NothingToRecord(), now)
+            case line.Bridge() | line.PlayMessage() | line.HangUp():
+                pass  # The engine is told after the commit.
+            case _:
+                assert_never(action)
+    if after.state is not before.state and after.state in _AUDITED:
+        tx.audit(
+            f"attempt.{after.state.value}",
+            after.id,
+            {
+                "number": after.number,
+                "from": before.state.value,
+                "outcome": after.outcome,
+                "abandoned": after.is_abandoned,
+                "session": after.session_id,
+                "raw": after.raw,
+            },
+            actor="dialer",
+            at=now,
+        )
+
+
+async def _move_agent(
+    tx: Transaction, session_id: SessionId, event: desk.Event, now: Instant
+) -> AgentSession | None:
+    session = await tx.session(session_id)
+    if session is None:
+        return None
+    try:
+        moved = desk.step(session, event, now)
+    except ImpossibleEvent as error:
+        # The agent left or broke off in the meantime; their own event has told their story.
+        log.warning("%s", error)
+        return session
+    if moved is not session:
+        await tx.save_session(moved, was=session)
+    return moved
+
+
+async def _start_wrap_up(
+    tx: Transaction, campaign: Campaign, attempt: Attempt, session_id: SessionId, now: Instant
+) -> None:
+    session = await _move_agent(tx, session_id, desk.TalkEnded(), now)
+    if session is None or session.state is not AgentState.WRAP_UP:
+        # Nobody is left who could record a disposition.
+        nothing = line.Disposed(disposition=Disposition.NO_DISPOSITION)
+        await close(tx, campaign, attempt, nothing, now)
+
+
+async def _tell_engine(floor: Floor, stepped: line.Step) -> None:
+    attempt = stepped.attempt
+    for action in stepped.actions:
+        try:
+            match action:
+                case line.Bridge(session_id=session_id):
+                    await floor.telephony.bridge(attempt.id, session_id)
+                case line.PlayMessage(message=message):
+                    await floor.telephony.play(attempt.id, message)
+                case line.HangUp():
+                    await floor.telephony.hang_up(attempt.id)
+                case _:
+                    pass  # Ours alone; written with the step.
+        except EngineUnavailable as error:
+            # Its death is an event of its own and ends every call; nothing more to do here.
+            log.warning("the engine did not take %s: %s", type(action).__name__, error)
+            return
+
+
+def learn(floor: Floor, before: Attempt, after: Attempt) -> None:
+    """What this step teaches pacing: when calls are answered or given up, how long talks last."""
+    learned = floor.learned(after.campaign_id)
+    if after.dialed_at is None or after.cause is line.EndCause.ENGINE_LOST:
+        return
+    if before.answered_at is None and after.answered_at is not None:
+        elapsed_s = (after.answered_at - after.dialed_at).total_seconds()
+        learned = learned.after_call(elapsed_s=elapsed_s, picked_up=True)
+    elif before.ended_at is None and after.ended_at is not None:
+        if after.bridged_at is not None:
+            learned = learned.after_talk((after.ended_at - after.bridged_at).total_seconds())
+        elif after.answered_at is None and not after.hang_up_asked:
+            elapsed_s = (after.ended_at - after.dialed_at).total_seconds()
+            learned = learned.after_call(elapsed_s=elapsed_s, picked_up=False)
+    floor.statistics[after.campaign_id] = learned

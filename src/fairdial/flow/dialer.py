@@ -1,0 +1,371 @@
+"""The tick: see where everybody stands, ask pacing how many calls, place them, keep the deadlines.
+
+One dialer holds a campaign by a lease with an epoch; whoever is taken over stops. The dialer dials
+only while the engine is up, ends calls whose deadline passed, and winds down on request: nothing
+new is dialed, unanswered calls are taken back, talks may end or are ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from fairdial.core import attempt as line
+from fairdial.core import hopper, pacing
+from fairdial.core.abandon import AbandonRecord
+from fairdial.core.agent import AgentSession, AgentState
+from fairdial.core.attempt import Attempt, AttemptState
+from fairdial.core.campaign import Campaign, CampaignState
+from fairdial.core.ids import DialerId, Instant
+from fairdial.exceptions import CampaignBusy, FairdialError
+from fairdial.flow import agent_desk
+from fairdial.flow.call_events import apply, match_waiting, on_call_event
+from fairdial.flow.floor import Floor, about, log
+from fairdial.flow.place_call import place_call
+from fairdial.flow.recover import after_engine_death, recover
+from fairdial.ports import (
+    AgentLegDown,
+    AgentLegUp,
+    CallEvent,
+    EngineDown,
+    EngineUp,
+    LeadCounts,
+    Lease,
+)
+
+TICK_S = 0.2
+LEASE_LIFE = timedelta(seconds=10)
+LEASE_RENEW_S = 2.0
+TAKE_TRIES = 12
+"""How often the lease of a dialer that may be dead is asked for, a second apart."""
+ABANDON_REFRESH_S = 2.0
+WIND_DOWN_S = 8.0
+"""How long calls get to end cleanly after a stop, before they are given up as lost."""
+DRAIN_S = 600.0
+"""How long talks may go on after the last attempt was placed."""
+CLAIMS_A_TICK = 4
+"""How often one tick goes back to the hopper when leads were refused."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Dialer:
+    """One campaign being dialed: the lease, the limits, and the last decision with its reason."""
+
+    floor: Floor
+    campaign: Campaign
+    attempts_max: int | None = None
+    """Stop placing calls after so many were dialed; None means as long as leads are due."""
+    keep_running: bool = False
+    """Wait for leads that are due later instead of finishing."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set it to end all calls now."""
+    decision: pacing.Decision | None = None
+    is_started: bool = False
+    """Recovered and dialing: agents may log in now."""
+    state: str = "starting"
+    """In a few words, for people: what the dialer is doing, and why it does not dial."""
+    placed: int = 0
+    refused: int = 0
+    _abandon: AbandonRecord | None = None
+    _abandon_read: float = 0.0
+    _credit: float = 0.0
+    _credit_at: float = 0.0
+
+    async def run(self) -> None:
+        """Dial until told to stop, until `attempts_max`, or until no lead is due.
+
+        Raises `CampaignBusy` when another dialer holds the campaign, `StoreUnavailable` when the
+        database goes away (calls are then ended by the engine's stop).
+        """
+        floor, campaign = self.floor, self.campaign
+        floor.campaigns[campaign.id] = campaign
+        lease = await self._take()
+        try:
+            await recover(floor, campaign.id)
+            await self._learn_from_history()
+            listener = asyncio.create_task(self._listen())
+            keeper = asyncio.create_task(self._keep(lease))
+            ticker = asyncio.create_task(self._tick_until_done(lease))
+            self.is_started = True
+            try:
+                done, _ = await asyncio.wait(
+                    {listener, keeper, ticker}, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    task.result()
+            finally:
+                for task in (ticker, keeper):
+                    await _end(task)
+                with contextlib.suppress(FairdialError):
+                    await self._wind_down()
+                await _end(listener)
+        finally:
+            with contextlib.suppress(FairdialError):
+                await self._give_back(lease)
+
+    # --- the lease --------------------------------------------------------------------------------
+
+    async def _take(self) -> Lease:
+        floor = self.floor
+        dialer_id = DialerId(floor.ids.new())
+        for _ in range(TAKE_TRIES):
+            try:
+                return await self._take_once(dialer_id)
+            except CampaignBusy as error:
+                # A dialer that was killed holds its lease for a few seconds more.
+                self.state = str(error)
+                log.info("%s", error)
+                await asyncio.sleep(1)
+        return await self._take_once(dialer_id)
+
+    async def _take_once(self, dialer_id: DialerId) -> Lease:
+        floor, now = self.floor, self.floor.clock.now()
+        async with floor.store.transaction() as tx:
+            lease = await tx.take_campaign(
+                self.campaign.id, dialer_id, now=floor.clock.real(), life=LEASE_LIFE
+            )
+            await tx.set_campaign_state(self.campaign.id, CampaignState.RUNNING)
+            tx.audit(
+                "campaign.started",
+                self.campaign.id,
+                {
+                    "name": self.campaign.name,
+                    "epoch": lease.epoch,
+                    "rulebook": floor.rulebook.hash,
+                    "tzdata": floor.rulebook.tzdata,
+                    "sandbox": floor.is_sandbox,
+                },
+                actor=f"dialer:{dialer_id}",
+                at=now,
+            )
+        return lease
+
+    async def _keep(self, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(LEASE_RENEW_S)
+            async with self.floor.store.transaction() as tx:
+                await tx.renew_campaign(lease, now=self.floor.clock.real(), life=LEASE_LIFE)
+
+    async def _give_back(self, lease: Lease) -> None:
+        floor = self.floor
+        async with floor.store.transaction() as tx:
+            await tx.release_campaign(lease)
+            await tx.set_campaign_state(self.campaign.id, CampaignState.STOPPED)
+            tx.audit(
+                "campaign.stopped",
+                self.campaign.id,
+                {"epoch": lease.epoch, "why": self.state},
+                actor=f"dialer:{lease.dialer_id}",
+                at=floor.clock.now(),
+            )
+
+    async def _learn_from_history(self) -> None:
+        floor = self.floor
+        async with floor.store.transaction() as tx:
+            calls = await tx.history(self.campaign.id, floor.clock.now())
+        learned = pacing.Statistics.cold()
+        for call in calls:
+            learned = learned.after_call(elapsed_s=call.elapsed_s, picked_up=call.picked_up)
+            if call.talk_s is not None:
+                learned = learned.after_talk(call.talk_s)
+        floor.statistics[self.campaign.id] = learned
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        floor = self.floor
+        async for event in floor.telephony.events():
+            match event:
+                case EngineUp():
+                    await self._reconnect_agents()
+                    floor.is_engine_up = True
+                case EngineDown(why=why):
+                    floor.is_engine_up = False
+                    self.state = f"not dialing: the telephony engine is down ({why})"
+                    log.error("%s", self.state)
+                    await after_engine_death(floor, self.campaign.id)
+                case AgentLegUp() | AgentLegDown():
+                    await agent_desk.on_leg_event(floor, event)
+                case CallEvent():
+                    await on_call_event(floor, event)
+
+    async def _reconnect_agents(self) -> None:
+        async with self.floor.store.transaction() as tx:
+            sessions = await tx.open_sessions(self.campaign.id)
+        for session in sessions:
+            if not session.is_leg_up:
+                await agent_desk.connect_leg(self.floor, session)
+
+    # --- the tick ---------------------------------------------------------------------------------
+
+    async def _tick_until_done(self, lease: Lease) -> None:
+        loop = asyncio.get_running_loop()
+        draining_since: float | None = None
+        while not self.stopping.is_set():
+            await self._keep_deadlines()
+            attempts, sessions, leads = await self._look()
+            if self._has_enough() or (draining_since is not None):
+                draining_since = draining_since or loop.time()
+                self.state = "the last calls are ending"
+                if not attempts or loop.time() - draining_since > DRAIN_S:
+                    self.state = "all attempts were made"
+                    return
+            elif self.floor.is_engine_up:
+                await self._pace(lease, attempts, sessions)
+                if (
+                    not attempts
+                    and leads.due == 0
+                    and leads.claimed == 0
+                    and self._is_over(leads)
+                ):
+                    return
+            await self._pause()
+
+    def _is_over(self, leads: LeadCounts) -> bool:
+        """Whether nothing is left to wait for; the reason goes into `state`."""
+        if leads.later and leads.next_due_at is not None:
+            self.state = f"{leads.later} leads are due later, the next at {leads.next_due_at:%H:%M}"
+            return not self.keep_running
+        self.state = "every lead is finished"
+        return True
+
+    def _has_enough(self) -> bool:
+        return self.attempts_max is not None and self.placed >= self.attempts_max
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), TICK_S)
+
+    async def _keep_deadlines(self) -> None:
+        floor, now = self.floor, self.floor.clock.now()
+        async with floor.store.transaction() as tx:
+            overdue = await tx.overdue_attempts(self.campaign.id, now)
+        for attempt_id in overdue:
+            with about(attempt_id):
+                await apply(floor, attempt_id, line.DeadlinePassed(), now)
+        await agent_desk.end_overdue_wrap_ups(floor, self.campaign.id)
+        await match_waiting(floor, self.campaign.id)
+
+    async def _look(self) -> tuple[list[Attempt], list[AgentSession], LeadCounts]:
+        floor, now = self.floor, self.floor.clock.now()
+        wall = asyncio.get_running_loop().time()
+        async with floor.store.transaction() as tx:
+            attempts = await tx.open_attempts(self.campaign.id)
+            sessions = await tx.open_sessions(self.campaign.id)
+            leads = await tx.lead_counts(self.campaign.id, now)
+            if self._abandon is None or wall - self._abandon_read > ABANDON_REFRESH_S:
+                self._abandon = await tx.abandon_record(self.campaign.id, now)
+                self._abandon_read = wall
+        return attempts, sessions, leads
+
+    async def _pace(
+        self, lease: Lease, attempts: list[Attempt], sessions: list[AgentSession]
+    ) -> None:
+        snapshot = self._snapshot(attempts, sessions)
+        self.decision = pacing.decide(snapshot)
+        self.state = self.decision.why
+        wanted = self.decision.calls
+        if self.attempts_max is not None:
+            wanted = min(wanted, self.attempts_max - self.placed)
+        for _ in range(CLAIMS_A_TICK):
+            if wanted <= 0 or self.stopping.is_set() or not self.floor.is_engine_up:
+                return
+            now = self.floor.clock.now()
+            async with self.floor.store.transaction() as tx:
+                leads = await tx.claim_due(
+                    self.campaign.id, most=min(wanted, hopper.CLAIM_MAX), now=now
+                )
+            if not leads:
+                return
+            for lead in leads:
+                result = await place_call(self.floor, lease, lead)
+                if isinstance(result, Attempt):
+                    self.placed += 1
+                    self._credit -= 1
+                    wanted -= 1
+                else:
+                    self.refused += 1
+
+    def _snapshot(self, attempts: list[Attempt], sessions: list[AgentSession]) -> pacing.Snapshot:
+        floor, campaign, now = self.floor, self.campaign, self.floor.clock.now()
+        unanswered = [a for a in attempts if line.in_flight(a.state)]
+        up = sum(a.state in line.OPEN_STATES for a in attempts)
+        record = self._abandon or AbandonRecord(live_answers=0, abandoned=0)
+        return pacing.Snapshot(
+            pace=campaign.pace,
+            ready=sum(s.state is AgentState.READY and s.is_leg_up for s in sessions),
+            busy=tuple(
+                pacing.BusyAgent(
+                    is_talking=s.state is not AgentState.WRAP_UP,
+                    elapsed_s=_seconds(now, s.since),
+                )
+                for s in sessions
+                if s.state in (AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
+                and not s.pause_asked
+            ),
+            in_flight=tuple(
+                pacing.CallInFlight(elapsed_s=_seconds(now, a.dialed_at or a.permitted_at))
+                for a in unanswered
+            ),
+            waiting=sum(a.state is AttemptState.WAITING for a in attempts),
+            statistics=floor.learned(campaign.id),
+            live_answers=record.live_answers,
+            abandoned=record.abandoned,
+            ring_s=float(campaign.ring_s),
+            connect_s_max=campaign.connect_ms_max / 1000,
+            wrap_up_s_max=float(campaign.wrap_up_s),
+            room=max(0, min(campaign.pace.calls_in_flight_max - up, self._calls_per_second_room())),
+        )
+
+    def _calls_per_second_room(self) -> int:
+        """A bucket of one second's calls, filled as time goes by."""
+        wall = asyncio.get_running_loop().time()
+        per_s = self.campaign.pace.calls_per_second_max
+        if self._credit_at:
+            self._credit = min(per_s, self._credit + (wall - self._credit_at) * per_s)
+        else:
+            self._credit = per_s
+        self._credit_at = wall
+        return int(self._credit)
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    async def _wind_down(self) -> None:
+        """Take back what rings, end what talks, log everybody out; bounded in time."""
+        floor, loop = self.floor, asyncio.get_running_loop()
+        until = loop.time() + WIND_DOWN_S
+        asked: set[object] = set()
+        while True:
+            now = floor.clock.now()
+            async with floor.store.transaction() as tx:
+                attempts = await tx.open_attempts(self.campaign.id)
+            up = [a for a in attempts if a.state in line.OPEN_STATES]
+            for attempt in up:
+                if attempt.id not in asked:
+                    asked.add(attempt.id)
+                    with about(attempt.id):
+                        await apply(floor, attempt.id, line.HangUpAsked(), now)
+            if not up or loop.time() > until or not floor.is_engine_up:
+                break
+            await asyncio.sleep(0.05)
+        if up:
+            await after_engine_death(floor, self.campaign.id)
+        async with floor.store.transaction() as tx:
+            sessions = await tx.open_sessions(self.campaign.id)
+        for session in sessions:
+            await agent_desk.log_out(floor, session.id)
+        async with floor.store.transaction() as tx:
+            await tx.return_claimed(self.campaign.id)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """End a task of ours and let its own failure be heard only by who waited for it."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, FairdialError):
+        await task
+
+
+def _seconds(now: Instant, since: Instant) -> float:
+    return max(0.0, (now - since).total_seconds())

@@ -1,0 +1,53 @@
+"""The floor: what every step of the line of a call has at hand. Nothing is decided here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from fairdial.core.campaign import Campaign
+from fairdial.core.ids import CampaignId
+from fairdial.core.pacing import Statistics
+from fairdial.core.rules import Rulebook
+from fairdial.ports import Clock, Ids, Store, Telephony
+
+log = logging.getLogger("fairdial")
+
+current_attempt: ContextVar[str | None] = ContextVar("current_attempt", default=None)
+"""The attempt that is being worked on; every log line carries it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Floor:
+    """What every step has at hand, and the little that is remembered between steps.
+
+    The tables are the truth; `statistics` is what pacing learned and can be learned again.
+    """
+
+    store: Store
+    telephony: Telephony
+    clock: Clock
+    ids: Ids
+    rulebook: Rulebook
+    is_sandbox: bool
+    campaigns: dict[CampaignId, Campaign] = field(default_factory=dict)
+    statistics: dict[CampaignId, Statistics] = field(default_factory=dict)
+    is_engine_up: bool = False
+
+    def learned(self, campaign_id: CampaignId) -> Statistics:
+        """What pacing learned of a campaign so far."""
+        return self.statistics.get(campaign_id) or Statistics.cold()
+
+
+@contextmanager
+def about(attempt_id: UUID) -> Iterator[None]:
+    """Log lines inside carry the attempt's id."""
+    token = current_attempt.set(str(attempt_id))
+    try:
+        yield
+    finally:
+        current_attempt.reset(token)

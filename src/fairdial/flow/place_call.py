@@ -1,0 +1,72 @@
+"""Due lead → permit → dial. The only place that issues a permit, and the only one that dials.
+
+The attempt row and its permit are committed before the engine is told anything, so a crash at any
+moment leaves either no attempt or one that `recover` finds. A refusal is recorded with every
+verdict, and the lead gets its next step at once.
+"""
+
+from __future__ import annotations
+
+from fairdial.core import hopper, permit
+from fairdial.core.attempt import Attempt, AttemptState, NotDialed
+from fairdial.core.ids import AttemptId, PermitId
+from fairdial.core.lead import Lead
+from fairdial.core.permit import PERMIT_LIFE, Permit, Refusal
+from fairdial.exceptions import EngineUnavailable, PermitMisused
+from fairdial.flow.call_events import apply
+from fairdial.flow.floor import Floor, about, log
+from fairdial.ports import Lease
+
+DIAL_GRACE = 3 * PERMIT_LIFE
+"""How long after its permit an attempt may wait for the engine's word that it was dialed."""
+
+
+async def place_call(floor: Floor, lease: Lease, lead: Lead) -> Attempt | Refusal:
+    """Judge one due lead and ring it if every rule allows. Raises `CampaignBusy` if fenced off."""
+    decision = await judge(floor, lease, lead)
+    if isinstance(decision, Refusal):
+        return decision
+    attempt, granted = decision
+    with about(attempt.id):
+        try:
+            await floor.telephony.dial(granted, ring_s=attempt.ring_s)
+        except (EngineUnavailable, PermitMisused) as error:
+            log.warning("not dialed: %s", error)
+            await apply(floor, attempt.id, NotDialed(why=str(error)), floor.clock.now())
+    return attempt
+
+
+async def judge(floor: Floor, lease: Lease, lead: Lead) -> tuple[Attempt, Permit] | Refusal:
+    """The gate: facts under the number's lock, every rule judged, the decision recorded."""
+    campaign = floor.campaigns[lead.campaign_id]
+    async with floor.store.transaction() as tx:
+        await tx.hold_campaign(lease)
+        await tx.lock_number(lead.number)
+        now = floor.clock.now()
+        facts = await tx.facts(lead, campaign, now=now, is_sandbox=floor.is_sandbox)
+        decision = permit.issue(
+            facts,
+            floor.rulebook,
+            now,
+            permit_id=PermitId(floor.ids.new()),
+            attempt_id=AttemptId(floor.ids.new()),
+            lead_id=lead.id,
+        )
+        if isinstance(decision, Refusal):
+            await tx.save_refusal(floor.ids.new(), decision)
+            await tx.save_next_step(lead.id, hopper.after_refusal(decision))
+            return decision
+        attempt = Attempt(
+            id=decision.attempt_id,
+            permit_id=decision.id,
+            lead_id=lead.id,
+            campaign_id=campaign.id,
+            number=lead.number,
+            state=AttemptState.PERMITTED,
+            permitted_at=now,
+            ring_s=campaign.ring_s,
+            connect_ms_max=campaign.connect_ms_max,
+            deadline_at=now + DIAL_GRACE,
+        )
+        await tx.open_attempt(decision, attempt)
+        return attempt, decision

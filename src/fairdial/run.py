@@ -1,0 +1,355 @@
+"""A campaign from its files to its summary: what `fairdial run` and `fairdial demo` both do.
+
+Starts what is needed, dials, shows the live picture, stops on Ctrl-C by ending every call, and
+counts at the end what the tables, the audit chain and the carrier's own log say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from fairdial import app, terminal
+from fairdial.adapters.carrier.processes import PhonesProcess
+from fairdial.adapters.carrier.witness import CarrierReport, read_log
+from fairdial.adapters.files.campaign import CampaignFile, read_campaign
+from fairdial.adapters.postgres.store import PostgresStore
+from fairdial.core import abandon
+
+from fairdial.core.ids import Instant
+from fairdial.exceptions import SettingsError, StoreUnavailable
+from fairdial.flow import agent_desk
+from fairdial.flow.dialer import Dialer
+from fairdial.flow.floor import Floor
+from fairdial.flow.intake import Intake
+from fairdial.flow.picture import Picture, take_picture
+from fairdial.flow.recover import recover_all
+from fairdial.flow.verify import verify_audit
+from fairdial.ports import Finding
+from fairdial.sandbox.agents import SimulatedAgents
+from fairdial.sandbox.morning import CALLED_ZONE, sandbox_morning
+from fairdial.settings import Settings
+from fairdial.web.pages import create_app
+from fairdial.web.server import WebServer
+
+LOOK_S = 0.5
+PLAIN_LINE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a person may ask of one run."""
+
+    attempts_max: int | None = None
+    agents: int | None = None
+    """Simulated agents; None takes the campaign file's count."""
+    open_browser: bool = False
+    with_page: bool = True
+    keep_running: bool = False
+    encoding: str | None = None
+    people: Path | None = None
+    scenario: Path | None = None
+    seed: int = 1
+    summary: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What came of a run; `as_json` is what `--summary` writes."""
+
+    picture: Picture
+    intake: Intake
+    first_connected_s: float | None
+    carrier: CarrierReport | None
+    audit_entries: int
+    findings: tuple[Finding, ...]
+    ended_because: str
+
+    @property
+    def is_chain_verified(self) -> bool:
+        """Whether the audit found nothing wrong."""
+        return not self.findings
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures by name."""
+        figures = self.picture.figures
+        run = abandon.AbandonRecord(
+            live_answers=figures.live_answers, abandoned=figures.abandoned
+        )
+        return {
+            "sandbox": self.picture.is_sandbox,
+            "campaign": self.picture.campaign,
+            "ended_because": self.ended_because,
+            "list": {
+                "accepted": self.intake.accepted,
+                "rejected": self.intake.rejected,
+                "rejected_by_reason": self.intake.rejected_by_kind,
+                "known_already": self.intake.known,
+            },
+            "attempts": figures.attempts,
+            "permits": figures.permits_issued,
+            "permits_used": figures.permits_used,
+            "permits_void": figures.permits_void,
+            "refused": figures.refused,
+            "refusals_by_rule": dict(figures.refused_by_rule),
+            "answered": figures.answered,
+            "live_answers": figures.live_answers,
+            "connected": figures.connected,
+            "abandoned": figures.abandoned,
+            "abandonment_rate": round(run.rate, 5),
+            "abandonment_rate_30d": round(self.picture.abandon_rate_30d, 5),
+            "outcomes": dict(figures.outcomes),
+            "dispositions": dict(figures.dispositions),
+            "seconds_to_first_connected_call": self.first_connected_s,
+            "invites_seen_by_carrier": None if self.carrier is None else len(self.carrier.invites),
+            "audit_entries": self.audit_entries,
+            "audit_findings": [f"{f.what}: {f.why}" for f in self.findings],
+            "chain_verified": self.is_chain_verified,
+        }
+
+
+async def run_campaign(
+    settings: Settings, campaign_path: Path, lead_list: Path, options: RunOptions, out: Console
+) -> Summary:
+    """Dial a campaign until it is done or stopped. Raises `FairdialError` for what cannot be."""
+    file = read_campaign(campaign_path)
+
+    def say(what: str) -> None:
+        out.print(f"[dim]·[/dim] {what} …", highlight=False)
+
+    async with (
+        app.open_store(settings, say) as store,
+        _at_work(settings, store, file, options, say) as (floor, trunk, phones),
+    ):
+        await recover_all(floor)
+        say(f"reading {lead_list.name}")
+        campaign, intake = await app.take_in(floor, file, lead_list, encoding=options.encoding)
+        _tell_intake(out, intake, lead_list)
+        for warning in file.warnings:
+            out.print(f"[yellow]note:[/yellow] {warning}", highlight=False)
+        dialer = Dialer(
+            floor=floor,
+            campaign=campaign,
+            attempts_max=options.attempts_max,
+            keep_running=options.keep_running,
+        )
+        since = floor.clock.now()
+        if floor.is_sandbox:
+            out.print(
+                f"[black on yellow] SANDBOX [/] simulated people, fictional numbers; its clock "
+                f"starts on {since:%A %d %B %Y at %H:%M} UTC, a weekday morning where they live",
+                highlight=False,
+            )
+        await _dial(settings, dialer, file, phones, options, since, out)
+        return await _sum_up(store, dialer, intake, trunk, since)
+
+
+@asynccontextmanager
+async def _at_work(
+    settings: Settings,
+    store: PostgresStore,
+    file: CampaignFile,
+    options: RunOptions,
+    say: app.Say,
+) -> AsyncIterator[tuple[Floor, app.Trunk, PhonesProcess | None]]:
+    """Everything with a process of its own: carrier, agents' phones, engine."""
+    clock = await app.make_clock(settings, store, sandbox_morning)
+    if not settings.sandbox and not file.phones:
+        raise SettingsError(
+            f"{file.path}: [agents] phones is missing; real calls need agents with real phones "
+            '(phones = ["sip:alice@192.0.2.10"]), simulated agents work in the sandbox only'
+        )
+    async with (
+        app.open_trunk(
+            settings, say, people=options.people, scenario=options.scenario, seed=options.seed
+        ) as trunk,
+        _simulated_phones(file, options, say) as phones,
+    ):
+        say("starting the telephony engine")
+        async with app.open_floor(settings, store, clock, trunk, file) as floor:
+            yield floor, trunk, phones
+
+
+@asynccontextmanager
+async def _simulated_phones(
+    file: CampaignFile, options: RunOptions, say: app.Say
+) -> AsyncIterator[PhonesProcess | None]:
+    if file.phones:
+        yield None
+        return
+    count = options.agents or file.agents
+    say(f"starting {count} simulated agents")
+    phones = PhonesProcess(count=count)
+    await phones.start()
+    try:
+        yield phones
+    finally:
+        await phones.stop()
+
+
+async def _dial(
+    settings: Settings,
+    dialer: Dialer,
+    file: CampaignFile,
+    phones: PhonesProcess | None,
+    options: RunOptions,
+    since: Instant,
+    out: Console,
+) -> None:
+    page, url = await _open_page(settings, dialer, since, options, out)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _stop, dialer)
+    team = asyncio.create_task(_staff(dialer, file, phones, options))
+    view = asyncio.create_task(_show(dialer, since, url, out))
+    dialing = asyncio.create_task(dialer.run())
+    try:
+        await asyncio.wait({dialing, team}, return_when=asyncio.FIRST_COMPLETED)
+        if team.done() and not dialing.done():
+            # Without agents nobody may be called; their failure is the run's.
+            dialer.stopping.set()
+        await dialing
+        if team.done():
+            team.result()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        for task in (team, view, dialing):
+            task.cancel()
+        await asyncio.gather(team, view, dialing, return_exceptions=True)
+        if page is not None:
+            await page.stop()
+
+
+def _stop(dialer: Dialer) -> None:
+    dialer.state = "stopping: calls are being ended"
+    dialer.stopping.set()
+
+
+async def _staff(
+    dialer: Dialer, file: CampaignFile, phones: PhonesProcess | None, options: RunOptions
+) -> None:
+    """Put agents at the desks: simulated ones, or people at their own SIP phones."""
+    while not dialer.is_started:
+        await asyncio.sleep(0.05)
+    if phones is not None:
+        await SimulatedAgents(
+            floor=dialer.floor,
+            campaign=dialer.campaign,
+            phones=phones,
+            count=options.agents or file.agents,
+            seed=options.seed,
+            wrap_up_s_max=float(dialer.campaign.wrap_up_s),
+        ).run()
+        return
+    for phone in file.phones:
+        name = phone.removeprefix("sip:").partition("@")[0]
+        await agent_desk.log_in(dialer.floor, dialer.campaign, name=name, phone=phone)
+    await asyncio.Event().wait()
+
+
+async def _open_page(
+    settings: Settings, dialer: Dialer, since: Instant, options: RunOptions, out: Console
+) -> tuple[WebServer | None, str | None]:
+    if not options.with_page:
+        return None, None
+
+    async def look() -> Picture:
+        return await take_picture(dialer, since)
+
+    page = WebServer()
+    zone = CALLED_ZONE if settings.sandbox else "UTC"
+    url = await page.start(create_app(look, zone=zone), settings.web_host, settings.web_port)
+    out.print(f"[dim]·[/dim] live page: [link={url}]{url}[/link]", highlight=False)
+    if options.open_browser and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
+        await asyncio.to_thread(webbrowser.open, url)
+    return page, url
+
+
+async def _show(dialer: Dialer, since: Instant, url: str | None, out: Console) -> None:
+    """The live picture in the terminal, or a line now and then where there is none."""
+    while not dialer.is_started:
+        await asyncio.sleep(0.05)
+    if not out.is_terminal:
+        while True:
+            await asyncio.sleep(PLAIN_LINE_S)
+            out.print(terminal.plain_line(await take_picture(dialer, since)), highlight=False)
+    with Live(console=out, auto_refresh=False, transient=False) as live:
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                live.update(
+                    terminal.render(await take_picture(dialer, since), url=url), refresh=True
+                )
+            await asyncio.sleep(LOOK_S)
+
+
+def _tell_intake(out: Console, intake: Intake, lead_list: Path) -> None:
+    text = f"[bold]{intake.accepted}[/bold] leads taken in from {intake.source}"
+    if intake.known:
+        text += f", {intake.known} known already"
+    if intake.rejected:
+        why = ", ".join(f"{count} {kind}" for kind, count in intake.rejected_by_kind.items())
+        rejects = lead_list.with_name(lead_list.stem + ".rejected.csv").name
+        text += f"; {intake.rejected} rows rejected ({why}), see {rejects}"
+    out.print(f"[dim]·[/dim] {text}", highlight=False)
+
+
+async def _sum_up(
+    store: PostgresStore, dialer: Dialer, intake: Intake, trunk: app.Trunk, since: Instant
+) -> Summary:
+    picture = await take_picture(dialer, since)
+    first = picture.figures.first_connected_at
+    first_connected_s = None
+    if first is not None:
+        ago_s = (dialer.floor.clock.now() - first).total_seconds()
+        first_connected_s = round(time.time() - started_at() - ago_s, 2)
+    carrier = None
+    if trunk.carrier is not None:
+        carrier = await asyncio.to_thread(read_log, trunk.carrier.log_path)
+    audited = await verify_audit(store)
+    return Summary(
+        picture=picture,
+        intake=intake,
+        first_connected_s=first_connected_s,
+        carrier=carrier,
+        audit_entries=audited.entries,
+        findings=audited.findings,
+        ended_because=dialer.state,
+    )
+
+
+def started_at() -> float:
+    """When the command was given, Unix seconds: the shim says so, installs included."""
+    try:
+        return float(os.environ["FAIRDIAL_STARTED_AT"])
+    except (KeyError, ValueError):
+        return _IMPORTED_AT
+
+
+def write_summary(path: Path, summary: Summary) -> None:
+    """Write the figures as JSON, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(json.dumps(summary.as_json(), indent=2) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise SettingsError(f"--summary: cannot write {path}: {error.strerror}") from error
+
+
+_IMPORTED_AT = time.time()
+

@@ -1,0 +1,114 @@
+"""The settings: typed, frozen, read once from the environment, loud about what it cannot use.
+
+Each is an environment variable `FAIRDIAL_<NAME>`; a secret may also come from the file that
+`FAIRDIAL_TRUNK_PASSWORD_FILE` names. A variable that looks like ours and is none is an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fairdial.exceptions import SettingsError
+
+PREFIX = "FAIRDIAL_"
+SHIM_VARIABLES = frozenset(
+    {"FAIRDIAL_VENV", "FAIRDIAL_PYTHON", "FAIRDIAL_POSTGRES_BIN", "FAIRDIAL_STARTED_AT"}
+)
+"""Variables that others than this module read."""
+
+
+def default_data_dir() -> Path:
+    """Where data is kept when nothing is said: the user's own data folder."""
+    base = os.environ.get("XDG_DATA_HOME")
+    home = Path(os.environ.get("HOME") or "/var/lib")
+    return (Path(base) if base else home / ".local" / "share") / "fairdial"
+
+
+class Settings(BaseSettings):
+    """What an installation may set."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    """The folder for everything that Fairdial keeps."""
+    database_url: SecretStr | None = None
+    """A PostgreSQL server of yours (15 or newer); without it an embedded one is started."""
+    sandbox: bool = True
+    """Test mode: only fictional numbers, only this machine. False means real calls."""
+    trunk_host: str | None = None
+    """The carrier's SIP address; without it the sandbox starts its simulated carrier."""
+    trunk_port: int = Field(default=5060, ge=1, le=65535)
+    trunk_username: str | None = None
+    trunk_password: SecretStr | None = None
+    trunk_password_file: Path | None = None
+    sip_ip: str = "127.0.0.1"
+    """The address our SIP and RTP use."""
+    sip_port: int = Field(default=0, ge=0, le=65535)
+    """Our SIP port; 0 takes a free one."""
+    rtp_port_min: int = Field(default=20000, ge=1024, le=65535)
+    rtp_port_max: int = Field(default=24999, ge=1024, le=65535)
+    web_host: str = "127.0.0.1"
+    web_port: int = Field(default=8420, ge=0, le=65535)
+    """The port of the page; 0 takes a free one."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def password(self) -> str | None:
+        """The trunk's password, from the variable or the file."""
+        if self.trunk_password is not None:
+            return self.trunk_password.get_secret_value()
+        if self.trunk_password_file is None:
+            return None
+        try:
+            return self.trunk_password_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"FAIRDIAL_TRUNK_PASSWORD_FILE: cannot read {self.trunk_password_file}: {error}"
+            ) from error
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings once. Raises `SettingsError` naming the variable and the remedy."""
+    seen = os.environ if environ is None else environ
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | SHIM_VARIABLES
+    for name in seen:
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{name} is not a setting of Fairdial{hint}")
+    values = {
+        name: seen[PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if PREFIX + name.upper() in seen
+    }
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "the settings"
+        raise SettingsError(f"{name}: {first['msg']} (it is {first['input']!r})") from error
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    if settings.rtp_port_max - settings.rtp_port_min < 10:
+        raise SettingsError(
+            "FAIRDIAL_RTP_PORT_MIN and FAIRDIAL_RTP_PORT_MAX leave no room for media; "
+            "two ports are used for each call"
+        )
+    if not settings.sandbox and settings.trunk_host is None:
+        raise SettingsError(
+            "FAIRDIAL_SANDBOX=false means real calls and needs a carrier: set FAIRDIAL_TRUNK_HOST"
+        )
+    if settings.sandbox and not (settings.trunk_host or "127.0.0.1").startswith("127."):
+        raise SettingsError(
+            f"FAIRDIAL_TRUNK_HOST={settings.trunk_host} is not on this machine, and the sandbox "
+            "never leaves it; for real calls set FAIRDIAL_SANDBOX=false"
+        )

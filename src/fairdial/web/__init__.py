@@ -1,0 +1,1 @@
+"""HTTP: parse, call one flow function, render. The server's snapshot is the truth."""

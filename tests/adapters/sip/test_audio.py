@@ -1,0 +1,260 @@
+"""Audio over real RTP: who hears whom, told by what the packets say."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from itertools import pairwise
+from uuid import uuid4
+
+import pytest
+
+from fairdial.core.ids import AttemptId, SessionId
+from fairdial.media import g711
+from fairdial.media.rtp import RtpPacket
+from fairdial.ports import (
+    AgentLegDown,
+    AgentLegUp,
+    CallAnswered,
+    CallBridged,
+    CallEnded,
+    LiveLegs,
+    Message,
+    MessagePlayed,
+)
+
+from .sip_cast import HERE, Ear, Line, OpenEar, PlaySipp, Sipp, free_port, permit, words
+
+pytestmark = pytest.mark.wire
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """Somebody on the line: the ear, where our side listens to it, and its signalling."""
+
+    ear: Ear
+    ours: tuple[str, int]
+    sipp: Sipp
+
+    async def says(self, letter: str, *, payload_type: int = 0, seq: int = 0) -> list[bytes]:
+        """Speak for a fifth of a second."""
+        said = words(letter, 10)
+        await self.ear.say(said, to=self.ours, payload_type=payload_type, seq=seq)
+        return said
+
+    async def hears(self, said: list[bytes]) -> bool:
+        """Whether all of it arrives, in order and with nothing in between."""
+        for _ in range(100):
+            heard = [packet.payload for packet in self.ear.heard]
+            if said[-1] in heard:
+                start = heard.index(said[0])
+                return heard[start : start + len(said)] == said
+            await asyncio.sleep(0.01)
+        return False
+
+    def heard_nothing_of(self, said: list[bytes]) -> bool:
+        """Whether none of it arrived."""
+        return not {packet.payload for packet in self.ear.heard} & set(said)
+
+
+async def _agent(line: Line, sipp: PlaySipp, ear: OpenEar) -> tuple[SessionId, Party]:
+    """An agent whose leg is nailed up."""
+    session, phone_port, endpoint = SessionId(uuid4()), free_port(), await ear()
+    phone = sipp("answers", port=phone_port, rtp=endpoint.port)
+    await line.telephony.connect_agent(session, f"sip:agent1@{HERE}:{phone_port}")
+    await line.until_told(AgentLegUp, session)
+    await endpoint.until_heard()
+    return session, Party(ear=endpoint, ours=endpoint.senders[0], sipp=phone)
+
+
+async def _called_party(
+    line: Line, sipp: PlaySipp, ear: OpenEar, scenario: str = "answers", codecs: str = "0 101"
+) -> tuple[AttemptId, Party]:
+    """A called party who picked up."""
+    endpoint = await ear()
+    carrier = sipp(scenario, rtp=endpoint.port, codecs=codecs)
+    attempt = await line.call(permit())
+    await line.until_told(CallAnswered, attempt)
+    await endpoint.until_heard()
+    return attempt, Party(ear=endpoint, ours=endpoint.senders[0], sipp=carrier)
+
+
+def _is_one_stream(heard: list[RtpPacket]) -> bool:
+    """One source, sequence numbers without a hole, timestamps that only go on."""
+    return len({packet.ssrc for packet in heard}) == 1 and all(
+        (after.seq - before.seq) & 0xFFFF == 1
+        and 0 < (after.timestamp - before.timestamp) & 0xFFFFFFFF < 2**31
+        for before, after in pairwise(heard)
+    )
+
+
+async def test_bridged_parties_hear_each_other_and_no_one_else(
+    line: Line, sipp: PlaySipp, ear: OpenEar
+) -> None:
+    session, agent = await _agent(line, sipp, ear)
+    attempt, called = await _called_party(line, sipp, ear)
+    alone = await agent.says("X")
+    assert called.heard_nothing_of(alone)
+
+    await line.telephony.bridge(attempt, session)
+    bridged = await line.until_told(CallBridged, attempt)
+    assert bridged.session_id == session
+    question, answer = await called.says("C"), await agent.says("A", seq=10)
+    assert await agent.hears(question)
+    assert await called.hears(answer)
+
+    stranger: Ear = await ear()
+    intrusion = words("S", 5)
+    await stranger.say(intrusion, to=agent.ours)
+    await stranger.say(intrusion, to=called.ours)
+    await asyncio.sleep(0.1)
+    assert agent.heard_nothing_of(intrusion)
+    assert called.heard_nothing_of(intrusion)
+    assert stranger.heard == []
+    assert _is_one_stream(agent.ear.heard)
+    assert _is_one_stream(called.ear.heard)
+
+
+async def test_an_agent_s_leg_stays_up_from_one_call_to_the_next(
+    line: Line, sipp: PlaySipp, ear: OpenEar
+) -> None:
+    session, agent = await _agent(line, sipp, ear)
+    first, leaving = await _called_party(line, sipp, ear)
+    await line.telephony.bridge(first, session)
+    assert await agent.hears(await leaving.says("F"))
+    await line.telephony.hang_up(first)
+    await line.until_told(CallEnded, first)
+    await leaving.sipp.played()
+    assert await line.telephony.live() == LiveLegs(
+        attempts=frozenset(), sessions=frozenset({session})
+    )
+
+    between = await agent.says("X")
+    second, called = await _called_party(line, sipp, ear)
+    await line.telephony.bridge(second, session)
+    assert await agent.hears(await called.says("S"))
+    assert await called.hears(await agent.says("A", seq=20))
+    assert called.heard_nothing_of(between)
+    assert _is_one_stream(agent.ear.heard)
+    assert line.story(session) == ["AgentLegUp"]
+
+
+async def test_the_first_packet_of_each_talk_is_marked(
+    line: Line, sipp: PlaySipp, ear: OpenEar
+) -> None:
+    session, agent = await _agent(line, sipp, ear)
+    attempt, called = await _called_party(line, sipp, ear)
+    await line.telephony.bridge(attempt, session)
+    said = await called.says("C")
+    assert await agent.hears(said)
+    marks = {packet.payload: packet.marker for packet in agent.ear.heard}
+    assert [marks[word] for word in said] == [True] + [False] * 9
+
+
+async def test_a_law_and_mu_law_understand_each_other(
+    line: Line, sipp: PlaySipp, ear: OpenEar
+) -> None:
+    session, agent = await _agent(line, sipp, ear)
+    attempt, called = await _called_party(line, sipp, ear, codecs="8 101")
+    await line.telephony.bridge(attempt, session)
+    said = await called.says("C", payload_type=8)
+    assert await agent.hears([word.translate(g711.ALAW_TO_ULAW) for word in said])
+    reply = await agent.says("A")
+    assert await called.hears([word.translate(g711.ULAW_TO_ALAW) for word in reply])
+    assert {packet.payload_type for packet in called.ear.heard} == {8}
+    assert {packet.payload_type for packet in agent.ear.heard} == {0}
+
+
+async def test_keys_pressed_pass_through(line: Line, sipp: PlaySipp, ear: OpenEar) -> None:
+    session, agent = await _agent(line, sipp, ear)
+    attempt, called = await _called_party(line, sipp, ear)
+    await line.telephony.bridge(attempt, session)
+    await called.says("C")
+    key_five = b"\x05\x8a\x03\x20"
+    await called.ear.say([key_five], to=called.ours, payload_type=101, seq=10)
+    assert await agent.hears([key_five])
+    assert agent.ear.heard[-1].payload_type == 101
+
+
+async def test_a_message_is_played_whole_and_in_time(
+    line: Line, sipp: PlaySipp, ear: OpenEar
+) -> None:
+    attempt, called = await _called_party(line, sipp, ear)
+    await line.telephony.play(attempt, Message.ABANDONED)
+    await line.telephony.play(attempt, Message.ABANDONED)
+    played = await line.until_told(MessagePlayed, attempt)
+    assert played.message is Message.ABANDONED
+    frames = [
+        g711.encode_ulaw([250 * n + 100] * g711.FRAME_SAMPLES)
+        for n in range(25)  # Half a second.
+    ]
+    assert await called.hears(frames)
+    heard = [packet for packet in called.ear.heard if packet.payload in frames]
+    assert [packet.payload for packet in heard] == frames
+    steps = [(after.timestamp - before.timestamp) & 0xFFFFFFFF for before, after in pairwise(heard)]
+    assert steps == [160] * 24
+    answered = await line.until_told(CallAnswered, attempt)
+    assert 0.48 <= (played.at - answered.at).total_seconds() <= 3
+    assert line.story(attempt)[-2:] == ["CallAnswered", "MessagePlayed"]
+
+
+async def test_a_leg_that_nobody_talks_to_is_kept_alive(
+    line: Line, sipp: PlaySipp, ear: OpenEar
+) -> None:
+    _, agent = await _agent(line, sipp, ear)
+    heard = await agent.ear.until_heard(3)
+    assert {packet.payload for packet in heard} == {g711.SILENCE_ULAW}
+    assert _is_one_stream(heard)
+
+
+async def test_a_phone_that_hangs_up_takes_the_agent_s_leg_down(line: Line, sipp: PlaySipp) -> None:
+    session, port = SessionId(uuid4()), free_port()
+    phone = sipp("hangs_up", port=port)
+    await line.telephony.connect_agent(session, f"sip:agent1@{HERE}:{port}")
+    down = await line.until_told(AgentLegDown, session)
+    assert down.why == "the phone hung up (SIP BYE)"
+    await phone.played()
+    assert line.story(session) == ["AgentLegUp", "AgentLegDown"]
+
+
+async def test_an_agent_s_leg_can_be_taken_down_and_come_back(line: Line, sipp: PlaySipp) -> None:
+    session, port = SessionId(uuid4()), free_port()
+    for count in (1, 2):
+        phone = sipp("answers", port=port)
+        await line.telephony.connect_agent(session, f"sip:agent1@{HERE}:{port}")
+        await line.telephony.connect_agent(session, f"sip:agent1@{HERE}:{port}")
+        await line.until_told(AgentLegUp, session, count=count)
+        await line.telephony.disconnect_agent(session)
+        await line.until_told(AgentLegDown, session, count=count)
+        await phone.played()
+    assert line.story(session) == ["AgentLegUp", "AgentLegDown"] * 2
+
+
+@pytest.mark.parametrize(
+    ("phone", "why"),
+    [
+        ("sip:agent1@127.0.0.1:9", "the phone did not reply within 2 s"),
+        (
+            "agent1",
+            "'agent1' is no phone that can be called: write it as sip:name@host or "
+            "sip:name@host:port (UDP)",
+        ),
+        (
+            "sip:a@h:0",
+            "'sip:a@h:0' is no phone that can be called: write it as sip:name@host or "
+            "sip:name@host:port (UDP)",
+        ),
+    ],
+)
+async def test_a_phone_that_cannot_be_reached_is_said(line: Line, phone: str, why: str) -> None:
+    session = SessionId(uuid4())
+    await line.telephony.connect_agent(session, phone)
+    down = await line.until_told(AgentLegDown, session)
+    assert down.why == why
+
+
+async def test_a_busy_phone_is_said(line: Line, sipp: PlaySipp) -> None:
+    session, port = SessionId(uuid4()), free_port()
+    sipp("refuses", port=port, status="486 Busy Here")
+    await line.telephony.connect_agent(session, f"sip:agent1@{HERE}:{port}")
+    assert (await line.until_told(AgentLegDown, session)).why == "SIP 486 Busy Here"

@@ -1,0 +1,229 @@
+"""The same small cast in every flow test: a floor with a bank's campaign, its leads, its agents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from fairdial.adapters.clocks import TimeOrderedIds
+from fairdial.adapters.memory.telephony import MemoryTelephony
+from fairdial.adapters.postgres.store import PostgresStore
+from fairdial.core.agent import AgentSession
+from fairdial.core.attempt import Attempt
+from fairdial.core.campaign import (
+    Campaign,
+    DialMode,
+    Method,
+    Pace,
+    Purpose,
+    RetryPlan,
+    RetryRule,
+)
+from fairdial.core.facts import SuppressionKind
+from fairdial.core.ids import (
+    E164,
+    AttemptId,
+    CampaignId,
+    DialerId,
+    Instant,
+    LeadId,
+    ListId,
+    SellerId,
+    SessionId,
+)
+from fairdial.core.intake import NewLead
+from fairdial.core.lead import Lead, LineType, Party, StatedLocation
+from fairdial.core.outcome import Outcome
+from fairdial.flow import agent_desk
+from fairdial.flow.call_events import on_call_event
+from fairdial.flow.floor import Floor
+from fairdial.flow.place_call import place_call
+from fairdial.flow.recover import after_engine_death
+from fairdial.ports import AgentLegDown, AgentLegUp, CallEvent, EngineDown, EngineUp, Lease
+from fairdial.rules import load_rulebook
+
+MORNING = datetime(2026, 12, 1, 15, 40, tzinfo=UTC)
+"""10:40 in New York, a Tuesday."""
+RULEBOOK = load_rulebook()
+
+
+@dataclass(slots=True)
+class StillClock:
+    """A clock that moves when a test moves it."""
+
+    moment: Instant = MORNING
+
+    def now(self) -> Instant:
+        return self.moment
+
+    def real(self) -> Instant:
+        return self.moment
+
+    def at_unix(self, seconds: float) -> Instant:
+        return datetime.fromtimestamp(seconds, UTC)
+
+    def move(self, **by: float) -> None:
+        self.moment += timedelta(**by)
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """A floor, its campaign, and what a test does to it."""
+
+    floor: Floor
+    campaign: Campaign
+    clock: StillClock
+    telephony: MemoryTelephony
+    store: PostgresStore
+    lease: Lease
+    _row: int = field(default=1)
+
+    async def lead(self, number: str, *, state: str = "NY", **more: object) -> Lead:
+        """A lead in the hopper, claimed and ready to be judged."""
+        self._row += 1
+        new = NewLead(
+            number=E164(number),
+            name="Casey Example",
+            location=StatedLocation(state=state or None),
+            party=Party.CONSUMER,
+            line_type=LineType.LANDLINE,
+            consent=None,
+            consent_on=None,
+            attributes={},
+            row=self._row,
+        )
+        async with self.store.transaction() as tx:
+            await tx.add_list(
+                ListId(self.floor.ids.new()),
+                self.campaign,
+                [(LeadId(self.floor.ids.new()), new)],
+                source="test.csv",
+                rejected=0,
+                now=self.clock.now(),
+            )
+        async with self.store.transaction() as tx:
+            leads = await tx.claim_due(self.campaign.id, most=100, now=self.clock.now())
+        return next(lead for lead in leads if lead.number == number)
+
+    async def dialed(self, number: str = "+12125550142") -> Attempt:
+        """A call that rings at its lead."""
+        attempt = await place_call(self.floor, self.lease, await self.lead(number))
+        assert isinstance(attempt, Attempt), attempt
+        await self.settle()
+        return await self.attempt(attempt.id)
+
+    async def agent(self, name: str = "Ada") -> AgentSession:
+        """An agent who is ready."""
+        session = await agent_desk.log_in(
+            self.floor, self.campaign, name=name, phone=f"sip:{name.lower()}@127.0.0.1"
+        )
+        await self.settle()
+        return await self.session(session.id)
+
+    async def talking(self, number: str = "+12125550142") -> tuple[Attempt, AgentSession]:
+        """A call with an agent and a called party who hear each other."""
+        session = await self.agent()
+        attempt = await self.dialed(number)
+        self.telephony.answer(attempt.id)
+        await self.settle()
+        return await self.attempt(attempt.id), await self.session(session.id)
+
+    async def settle(self) -> None:
+        """Let everything happen that the engine has said so far."""
+        queue = self.telephony._events
+        while not queue.empty():
+            match queue.get_nowait():
+                case CallEvent() as event:
+                    await on_call_event(self.floor, event)
+                case AgentLegUp() | AgentLegDown() as event:
+                    await agent_desk.on_leg_event(self.floor, event)
+                case EngineUp():
+                    self.floor.is_engine_up = True
+                case EngineDown():
+                    self.floor.is_engine_up = False
+                    await after_engine_death(self.floor, self.campaign.id)
+
+    async def attempt(self, attempt_id: AttemptId) -> Attempt:
+        async with self.store.transaction() as tx:
+            attempt = await tx.attempt(attempt_id)
+        assert attempt is not None
+        return attempt
+
+    async def session(self, session_id: SessionId) -> AgentSession:
+        async with self.store.transaction() as tx:
+            session = await tx.glance(session_id)
+        assert session is not None
+        return session
+
+    async def one(self, query: str, *values: object) -> object:
+        """A single value by SQL, to look past the product's own eyes."""
+        async with self.store._connection() as conn:
+            row = await (await conn.execute(query, values)).fetchone()
+        assert row is not None
+        return next(iter(row.values()))
+
+
+def a_campaign(**changes: object) -> Campaign:
+    values: dict[str, object] = {
+        "id": CampaignId(UUID(int=1)),
+        "name": "Term deposit offer",
+        "seller_id": SellerId(UUID(int=2)),
+        "seller_name": "Meridian Savings Bank",
+        "purpose": Purpose.TELEMARKETING,
+        "method": Method.LIVE_AUTODIALED,
+        "caller_id": E164("+12025550123"),
+        "caller_name": "Meridian Savings",
+        "pace": Pace(mode=DialMode.PROGRESSIVE),
+        "retry": RetryPlan(
+            rules={Outcome.NO_ANSWER: RetryRule(after=timedelta(hours=2), attempts_max=3)}
+        ),
+        "ring_s": 20,
+        "connect_ms_max": 2000,
+        "wrap_up_s": 10,
+        "script": "Good morning, this is …",
+    }
+    return Campaign(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def a_stage(database_url: str) -> AsyncIterator[Stage]:
+    """A floor on a real database with an engine in memory, on a weekday morning."""
+    clock = StillClock()
+    telephony = MemoryTelephony(clock)
+    async with PostgresStore(database_url) as store:
+        floor = Floor(
+            store=store,
+            telephony=telephony,
+            clock=clock,
+            ids=TimeOrderedIds(),
+            rulebook=RULEBOOK,
+            is_sandbox=True,
+        )
+        await store.claim_installation(is_sandbox=True, now=clock.now())
+        async with store.transaction() as tx:
+            campaign = await tx.save_campaign(a_campaign(), clock.now())
+            await tx.replace_registry(
+                SuppressionKind.NATIONAL,
+                "national.csv",
+                as_of=date(2026, 11, 25),
+                entries=[(E164("+12125550199"), date(2019, 5, 1))],
+                now=clock.now(),
+            )
+            lease = await tx.take_campaign(
+                campaign.id, DialerId(UUID(int=3)), now=clock.now(), life=timedelta(seconds=10)
+            )
+        floor.campaigns[campaign.id] = campaign
+        await telephony.start()
+        stage = Stage(
+            floor=floor,
+            campaign=campaign,
+            clock=clock,
+            telephony=telephony,
+            store=store,
+            lease=lease,
+        )
+        await stage.settle()
+        yield stage

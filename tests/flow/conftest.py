@@ -1,0 +1,15 @@
+"""The stage that flow tests play on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.flow.cast import Stage, a_stage
+
+
+@pytest.fixture
+async def stage(database_url: str) -> AsyncIterator[Stage]:
+    async with a_stage(database_url) as stage:
+        yield stage

@@ -1,0 +1,202 @@
+"""A whole campaign on a real database, with the called parties played in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from fairdial.adapters.clocks import SandboxClock
+from fairdial.adapters.memory.telephony import MemoryTelephony
+from fairdial.core.agent import AgentState
+from fairdial.core.attempt import EndCause
+from fairdial.core.campaign import DialMode, Pace
+from fairdial.core.ids import E164, LeadId, ListId
+from fairdial.core.intake import NewLead
+from fairdial.core.lead import LineType, Party, StatedLocation
+from fairdial.core.outcome import Disposition
+from fairdial.exceptions import CampaignBusy
+from fairdial.flow import agent_desk
+from fairdial.flow.dialer import Dialer
+from fairdial.flow.verify import verify_audit
+from tests.flow.cast import MORNING, Stage
+
+NUMBERS = [f"+1212555{n:04}" for n in range(100, 124)]
+
+
+@pytest.fixture
+async def dialer(stage: Stage) -> Dialer:
+    """A dialer on a running clock; the stage has given its own lease back."""
+    async with stage.store.transaction() as tx:
+        await tx.release_campaign(stage.lease)
+    clock = SandboxClock(MORNING + timedelta(hours=1))
+    stage.telephony = MemoryTelephony(clock)
+    stage.floor.clock = clock
+    stage.floor.telephony = stage.telephony
+    campaign = replace(
+        stage.campaign, wrap_up_s=1, pace=Pace(mode=DialMode.PROGRESSIVE, calls_per_second_max=50)
+    )
+    return Dialer(floor=stage.floor, campaign=campaign)
+
+
+@asynccontextmanager
+async def people(stage: Stage, dialer: Dialer) -> AsyncIterator[None]:
+    """Called parties: every third is busy, every fourth never answers, the others talk briefly."""
+    telephony = stage.telephony
+
+    async def live() -> None:
+        played = 0
+        while True:
+            for attempt_id in telephony.wire[played:]:
+                played += 1
+                telephony.ring(attempt_id)
+                if played % 3 == 0:
+                    telephony.end(attempt_id, EndCause.BUSY)
+                elif played % 4 == 0:
+                    telephony.end(attempt_id, EndCause.NO_ANSWER)
+                else:
+                    telephony.answer(attempt_id)
+            for attempt_id in list(telephony.bridges):
+                telephony.end(attempt_id, EndCause.CALLED_PARTY_HUNG_UP)
+            await asyncio.sleep(0.02)
+
+    async def work() -> None:
+        await until(lambda: dialer.is_started)
+        for name in ("Ada", "Bela", "Carmen"):
+            await agent_desk.log_in(
+                stage.floor, dialer.campaign, name=name, phone=f"sip:{name}@127.0.0.1"
+            )
+        while True:
+            async with stage.store.transaction() as tx:
+                sessions = await tx.open_sessions(dialer.campaign.id)
+            for session in sessions:
+                if session.state is AgentState.WRAP_UP:
+                    await agent_desk.dispose(stage.floor, session.id, Disposition.SALE)
+            await asyncio.sleep(0.05)
+
+    tasks = [asyncio.create_task(live()), asyncio.create_task(work())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+async def load(stage: Stage) -> None:
+    rows = [
+        NewLead(
+            number=E164(number),
+            name="Casey Example",
+            location=StatedLocation(state="NY"),
+            party=Party.CONSUMER,
+            line_type=LineType.LANDLINE,
+            consent=None,
+            consent_on=None,
+            attributes={},
+            row=row,
+        )
+        for row, number in enumerate(NUMBERS, start=2)
+    ]
+    async with stage.store.transaction() as tx:
+        await tx.add_list(
+            ListId(stage.floor.ids.new()),
+            stage.campaign,
+            [(LeadId(stage.floor.ids.new()), row) for row in rows],
+            source="people.csv",
+            rejected=0,
+            now=MORNING,
+        )
+
+
+async def test_every_lead_is_called_once_and_the_record_holds(
+    stage: Stage, dialer: Dialer
+) -> None:
+    await load(stage)
+    await stage.telephony.start()
+    async with people(stage, dialer):
+        await asyncio.wait_for(dialer.run(), 12)
+    wire = stage.telephony.wire
+    assert len(wire) == len(set(wire)) == len(NUMBERS)
+    assert await stage.store.permit_uses() == dict.fromkeys(wire, True)
+    assert await stage.one("SELECT count(*) FROM attempt WHERE state <> 'closed'") == 0
+    assert await stage.one("SELECT count(*) FROM attempt WHERE is_abandoned") == 0
+    assert await stage.one("SELECT count(*) FROM attempt WHERE disposition = 'sale'") == 12
+    assert (await verify_audit(stage.store)).findings == ()
+
+
+async def test_it_ends_after_the_attempts_it_was_asked_for(stage: Stage, dialer: Dialer) -> None:
+    await load(stage)
+    dialer.attempts_max = 7
+    await stage.telephony.start()
+    async with people(stage, dialer):
+        await asyncio.wait_for(dialer.run(), 8)
+    assert len(stage.telephony.wire) == 7
+    assert await stage.one("SELECT count(*) FROM attempt WHERE state <> 'closed'") == 0
+
+
+async def test_a_stop_ends_every_call_and_logs_everybody_out(stage: Stage, dialer: Dialer) -> None:
+    await load(stage)
+    await stage.telephony.start()
+    running = asyncio.create_task(dialer.run())
+    await until(lambda: dialer.is_started)
+    for name in ("Ada", "Bela"):
+        await agent_desk.log_in(
+            stage.floor, dialer.campaign, name=name, phone=f"sip:{name}@127.0.0.1"
+        )
+    await until(lambda: len(stage.telephony.wire) == 2)
+    stage.telephony.answer(stage.telephony.wire[0])
+    await asyncio.sleep(0.1)
+    dialer.stopping.set()
+    await asyncio.wait_for(running, 10)
+    assert stage.telephony.up == {}
+    assert await stage.one("SELECT count(*) FROM attempt WHERE state <> 'closed'") == 0
+    assert await stage.one("SELECT count(*) FROM agent_session WHERE state <> 'logged_out'") == 0
+    assert await stage.one("SELECT count(*) FROM lead WHERE state = 'claimed'") == 0
+
+
+async def test_nothing_is_dialed_while_the_engine_is_down(stage: Stage, dialer: Dialer) -> None:
+    await load(stage)
+    await stage.telephony.start()
+    async with people(stage, dialer):
+        running = asyncio.create_task(dialer.run())
+        await until(lambda: len(stage.telephony.wire) >= 3)
+        stage.telephony.die()
+        await asyncio.sleep(0.5)
+        dialed = len(stage.telephony.wire)
+        await asyncio.sleep(0.7)
+        assert len(stage.telephony.wire) == dialed
+        assert "engine is down" in dialer.state
+        await stage.telephony.start()
+        await asyncio.wait_for(running, 12)
+    wire = stage.telephony.wire
+    assert len(wire) == len(set(wire))
+    assert await stage.one(
+        "SELECT count(*) FROM attempt WHERE state NOT IN ('closed')"
+    ) == 0
+
+
+async def test_a_second_dialer_of_the_same_campaign_is_turned_away(
+    stage: Stage, dialer: Dialer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await load(stage)
+    await stage.telephony.start()
+    running = asyncio.create_task(dialer.run())
+    await until(lambda: dialer.is_started)
+    monkeypatch.setattr("fairdial.flow.dialer.TAKE_TRIES", 2)
+    second = Dialer(floor=stage.floor, campaign=dialer.campaign)
+    with pytest.raises(CampaignBusy, match="another dialer holds this campaign"):
+        await second.run()
+    dialer.stopping.set()
+    await running
