@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -105,6 +105,9 @@ def run(
     agents: Agents = None,
     browser: Annotated[bool, typer.Option("--browser", help="Open the live page.")] = False,
     no_page: NoPage = False,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0.1, help="Stop after so many minutes.")
+    ] = None,
     keep_running: Annotated[
         bool, typer.Option("--keep-running", help="Wait for leads that are due later.")
     ] = False,
@@ -123,6 +126,7 @@ def run(
 
     options = RunOptions(
         attempts_max=calls,
+        minutes_max=minutes,
         agents=agents,
         open_browser=browser,
         with_page=not no_page,
@@ -260,7 +264,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     return _guarded(lambda: asyncio.run(work))
 
 
-def _guarded(act: Any) -> Any:
+def _guarded(act: Callable[[], T]) -> T:
     try:
         return act()
     except FairdialError as error:
@@ -289,7 +293,7 @@ def _print_json(figures: dict[str, Any]) -> None:
 def main() -> None:
     """The entry point: no traceback reaches a person; it goes to the log."""
     try:
-        cli()
+        cli(prog_name="fairdial")
     except KeyboardInterrupt:
         err.print("stopped")
         sys.exit(130)

@@ -16,7 +16,6 @@ from uuid import UUID
 from fairdial.core.abandon import AbandonRecord
 from fairdial.core.agent import AgentSession
 from fairdial.core.attempt import Attempt
-
 from fairdial.core.attempt import EndCause as EndCause
 from fairdial.core.attempt import Message as Message
 from fairdial.core.audit import AuditEntry
@@ -25,7 +24,6 @@ from fairdial.core.facts import Facts, SuppressionKind
 from fairdial.core.hopper import NextStep
 from fairdial.core.ids import (
     E164,
-    AgentId,
     AttemptId,
     CampaignId,
     DialerId,

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,6 @@ from fairdial.adapters.carrier.witness import CarrierReport, read_log
 from fairdial.adapters.files.campaign import CampaignFile, read_campaign
 from fairdial.adapters.postgres.store import PostgresStore
 from fairdial.core import abandon
-
 from fairdial.core.ids import Instant
 from fairdial.exceptions import SettingsError, StoreUnavailable
 from fairdial.flow import agent_desk
@@ -55,6 +54,8 @@ class RunOptions:
     """What a person may ask of one run."""
 
     attempts_max: int | None = None
+    minutes_max: float | None = None
+    """Stop after so long, ending the calls that are up."""
     agents: int | None = None
     """Simulated agents; None takes the campaign file's count."""
     open_browser: bool = False
@@ -65,6 +66,8 @@ class RunOptions:
     scenario: Path | None = None
     seed: int = 1
     summary: Path | None = None
+    watch: Callable[[Picture], None] | None = None
+    """Is shown every picture too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +90,7 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """The figures by name."""
         figures = self.picture.figures
-        run = abandon.AbandonRecord(
-            live_answers=figures.live_answers, abandoned=figures.abandoned
-        )
+        run = abandon.AbandonRecord(live_answers=figures.live_answers, abandoned=figures.abandoned)
         return {
             "sandbox": self.picture.is_sandbox,
             "campaign": self.picture.campaign,
@@ -213,9 +214,11 @@ async def _dial(
     page, url = await _open_page(settings, dialer, since, options, out)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _stop, dialer)
+        loop.add_signal_handler(number, _stop, dialer, "stopped on request")
+    if options.minutes_max is not None:
+        loop.call_later(60 * options.minutes_max, _stop, dialer, "the time asked for is over")
     team = asyncio.create_task(_staff(dialer, file, phones, options))
-    view = asyncio.create_task(_show(dialer, since, url, out))
+    view = asyncio.create_task(_show(dialer, since, url, options, out))
     dialing = asyncio.create_task(dialer.run())
     try:
         await asyncio.wait({dialing, team}, return_when=asyncio.FIRST_COMPLETED)
@@ -235,8 +238,8 @@ async def _dial(
             await page.stop()
 
 
-def _stop(dialer: Dialer) -> None:
-    dialer.state = "stopping: calls are being ended"
+def _stop(dialer: Dialer, why: str) -> None:
+    dialer.state = why
     dialer.stopping.set()
 
 
@@ -244,8 +247,7 @@ async def _staff(
     dialer: Dialer, file: CampaignFile, phones: PhonesProcess | None, options: RunOptions
 ) -> None:
     """Put agents at the desks: simulated ones, or people at their own SIP phones."""
-    while not dialer.is_started:
-        await asyncio.sleep(0.05)
+    await dialer.started.wait()
     if phones is not None:
         await SimulatedAgents(
             floor=dialer.floor,
@@ -280,20 +282,29 @@ async def _open_page(
     return page, url
 
 
-async def _show(dialer: Dialer, since: Instant, url: str | None, out: Console) -> None:
+async def _show(
+    dialer: Dialer, since: Instant, url: str | None, options: RunOptions, out: Console
+) -> None:
     """The live picture in the terminal, or a line now and then where there is none."""
-    while not dialer.is_started:
-        await asyncio.sleep(0.05)
-    if not out.is_terminal:
-        while True:
-            await asyncio.sleep(PLAIN_LINE_S)
-            out.print(terminal.plain_line(await take_picture(dialer, since)), highlight=False)
-    with Live(console=out, auto_refresh=False, transient=False) as live:
+    await dialer.started.wait()
+    zone = CALLED_ZONE if dialer.floor.is_sandbox else "UTC"
+    with contextlib.ExitStack() as stack:
+        live = None
+        if out.is_terminal:
+            live = stack.enter_context(Live(console=out, auto_refresh=False))
+        told = 0.0
         while True:
             with contextlib.suppress(StoreUnavailable):
-                live.update(
-                    terminal.render(await take_picture(dialer, since), url=url), refresh=True
-                )
+                picture = await take_picture(dialer, since)
+                if options.watch is not None:
+                    options.watch(picture)
+                if live is not None:
+                    live.update(terminal.render(picture, url=url, zone=zone), refresh=True)
+                elif time.monotonic() - told >= PLAIN_LINE_S:
+                    told = time.monotonic()
+                    out.print(
+                        terminal.plain_line(picture, zone=zone), highlight=False, soft_wrap=True
+                    )
             await asyncio.sleep(LOOK_S)
 
 
@@ -352,4 +363,3 @@ def write_summary(path: Path, summary: Summary) -> None:
 
 
 _IMPORTED_AT = time.time()
-

@@ -1,4 +1,4 @@
-"""The attempt machine: whatever order the network speaks in, an attempt ends once and truthfully."""
+"""The attempt machine: in whatever order the network speaks, an attempt ends once and truly."""
 
 from __future__ import annotations
 

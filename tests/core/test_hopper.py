@@ -48,9 +48,7 @@ def test_the_last_attempt_of_the_plan_finishes_the_lead() -> None:
 
 
 def test_an_outcome_without_a_rule_finishes_the_lead() -> None:
-    assert next_step(Outcome.INVALID) == Finished(
-        why="invalid: the retry plan has no rule for it"
-    )
+    assert next_step(Outcome.INVALID) == Finished(why="invalid: the retry plan has no rule for it")
 
 
 def test_a_machine_that_an_agent_heard_is_tried_again_like_no_answer() -> None:

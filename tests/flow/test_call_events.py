@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from tests.flow.cast import Stage
 
 from fairdial.core.agent import AgentState
 from fairdial.core.attempt import AttemptState, DeadlinePassed, EndCause, Message
@@ -15,7 +16,6 @@ from fairdial.flow import agent_desk
 from fairdial.flow.call_events import apply
 from fairdial.flow.place_call import place_call
 from fairdial.ports import Lease
-from tests.flow.cast import Stage
 
 
 async def test_an_answered_call_goes_to_the_agent_who_has_been_ready_longest(stage: Stage) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from tests.flow.cast import MORNING, Stage
 
 from fairdial.adapters.clocks import SandboxClock
 from fairdial.adapters.memory.telephony import MemoryTelephony
@@ -23,7 +24,6 @@ from fairdial.exceptions import CampaignBusy
 from fairdial.flow import agent_desk
 from fairdial.flow.dialer import Dialer
 from fairdial.flow.verify import verify_audit
-from tests.flow.cast import MORNING, Stage
 
 NUMBERS = [f"+1212555{n:04}" for n in range(100, 124)]
 
@@ -65,7 +65,7 @@ async def people(stage: Stage, dialer: Dialer) -> AsyncIterator[None]:
             await asyncio.sleep(0.02)
 
     async def work() -> None:
-        await until(lambda: dialer.is_started)
+        await asyncio.wait_for(dialer.started.wait(), 10)
         for name in ("Ada", "Bela", "Carmen"):
             await agent_desk.log_in(
                 stage.floor, dialer.campaign, name=name, phone=f"sip:{name}@127.0.0.1"
@@ -120,9 +120,7 @@ async def load(stage: Stage) -> None:
         )
 
 
-async def test_every_lead_is_called_once_and_the_record_holds(
-    stage: Stage, dialer: Dialer
-) -> None:
+async def test_every_lead_is_called_once_and_the_record_holds(stage: Stage, dialer: Dialer) -> None:
     await load(stage)
     await stage.telephony.start()
     async with people(stage, dialer):
@@ -150,7 +148,7 @@ async def test_a_stop_ends_every_call_and_logs_everybody_out(stage: Stage, diale
     await load(stage)
     await stage.telephony.start()
     running = asyncio.create_task(dialer.run())
-    await until(lambda: dialer.is_started)
+    await asyncio.wait_for(dialer.started.wait(), 10)
     for name in ("Ada", "Bela"):
         await agent_desk.log_in(
             stage.floor, dialer.campaign, name=name, phone=f"sip:{name}@127.0.0.1"
@@ -182,9 +180,7 @@ async def test_nothing_is_dialed_while_the_engine_is_down(stage: Stage, dialer: 
         await asyncio.wait_for(running, 12)
     wire = stage.telephony.wire
     assert len(wire) == len(set(wire))
-    assert await stage.one(
-        "SELECT count(*) FROM attempt WHERE state NOT IN ('closed')"
-    ) == 0
+    assert await stage.one("SELECT count(*) FROM attempt WHERE state NOT IN ('closed')") == 0
 
 
 async def test_a_second_dialer_of_the_same_campaign_is_turned_away(
@@ -193,7 +189,7 @@ async def test_a_second_dialer_of_the_same_campaign_is_turned_away(
     await load(stage)
     await stage.telephony.start()
     running = asyncio.create_task(dialer.run())
-    await until(lambda: dialer.is_started)
+    await asyncio.wait_for(dialer.started.wait(), 10)
     monkeypatch.setattr("fairdial.flow.dialer.TAKE_TRIES", 2)
     second = Dialer(floor=stage.floor, campaign=dialer.campaign)
     with pytest.raises(CampaignBusy, match="another dialer holds this campaign"):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from tests.flow.cast import Stage
 
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
 from fairdial.core.facts import SuppressionKind
@@ -16,7 +17,6 @@ from fairdial.core.lead import Lead
 from fairdial.core.permit import Refusal
 from fairdial.exceptions import CampaignBusy
 from fairdial.flow.place_call import place_call
-from tests.flow.cast import Stage
 
 
 async def refusal_of(stage: Stage, lead: Lead) -> Refusal:
@@ -72,9 +72,7 @@ async def test_a_second_call_to_a_number_that_rings_is_refused(stage: Stage) -> 
 
 async def test_two_dialers_at_once_cannot_both_pass_one_cap(stage: Stage) -> None:
     leads = [await stage.lead("+12125550142") for _ in range(6)]
-    results = await asyncio.gather(
-        *(place_call(stage.floor, stage.lease, lead) for lead in leads)
-    )
+    results = await asyncio.gather(*(place_call(stage.floor, stage.lease, lead) for lead in leads))
     assert sum(isinstance(result, Attempt) for result in results) == 1
     assert len(stage.telephony.wire) == 1
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from tests.flow.cast import Stage
+
 from fairdial.core.agent import AgentState
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
 from fairdial.core.outcome import Outcome
 from fairdial.flow.place_call import place_call
 from fairdial.flow.recover import recover, recover_all
 from fairdial.flow.verify import verify_audit
-from tests.flow.cast import Stage
 
 
 async def test_a_permit_whose_invite_never_left_is_void_and_the_lead_is_due_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,11 +53,25 @@ class Stream:
 
 
 async def ask(
-    url: str, path: str, *, host: str | None = "127.0.0.1", method: str = "GET", limit: int = 2**20
+    url: str,
+    path: str,
+    *,
+    host: str | None = "127.0.0.1",
+    method: str = "GET",
+    is_slow: bool = False,
 ) -> Stream:
-    """Send one request and read the head of its answer."""
+    """Send one request and read the head of its answer; a slow client then takes little more."""
     place = urlsplit(url)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=limit)
+    line = socket.socket()
+    if is_slow:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(line, (place.hostname, place.port))
+    except OSError:
+        line.close()
+        raise
+    reader, writer = await asyncio.open_connection(sock=line, limit=2048 if is_slow else 2**24)
     named = "" if host is None else f"Host: {host}\r\n"
     version = "1.0" if host is None else "1.1"
     writer.write(f"{method} {path} HTTP/{version}\r\n{named}Connection: close\r\n\r\n".encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -30,8 +30,6 @@ class Looks:
         self.count += 1
         if self.failures:
             raise self.failures.pop(0)
-        from dataclasses import replace
-
         return replace(self.picture, at=AT + timedelta(seconds=self.count - 1))
 
 

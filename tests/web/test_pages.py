@@ -104,10 +104,10 @@ async def test_pictures_asked_for_in_a_row_are_one_look(serve: Serve, looks: Loo
 
 
 async def test_a_viewer_who_does_not_read_delays_nobody(serve: Serve, looks: Looks) -> None:
-    # Pictures of some 200 kB, so that a few of them fill every buffer on the way.
-    looks.picture = picture(calls=tuple(call(k, name="x" * 250) for k in range(500)))
+    # Pictures of more than 1 MB, so that a few of them fill every buffer on the way.
+    looks.picture = picture(calls=tuple(call(k, name="x" * 250) for k in range(3000)))
     url = await serve()
-    stuck = await ask(url, "/api/pictures", limit=1024)
+    stuck = await ask(url, "/api/pictures", is_slow=True)
     lively = await ask(url, "/api/pictures")
     ats = [(await lively.event())[1]["at"] for _ in range(5)]
     assert len(set(ats)) == 5

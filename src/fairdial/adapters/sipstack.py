@@ -12,14 +12,15 @@ What of sippy 2.5.0 is set right here, and only here:
 - A UDP port that is in use is an error. sippy's own check loses its flags on the way and would
   silently share the port with the other program (SO_REUSEPORT).
 - The ACK of a final response leaves before the BYE or INVITE that the response gives rise to.
-- Messages leave in the order in which they were sent (one sender thread instead of three), and
-  all of them leave before the port closes.
+- Messages leave at once and in order, where sippy hands them to three racing threads, and all of
+  them leave before the port closes.
 - Nothing is written to /var/log, stdout or stderr: reports go to the log `fairdial.sip`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import errno
 import logging
@@ -127,7 +128,17 @@ class _ServerOptions(Udp_server_opts):  # type: ignore[misc]  # sippy is untyped
 
 
 class _Server(Udp_server):  # type: ignore[misc]  # sippy is untyped
-    """A UDP port that sends what was given to it before it closes."""
+    """A UDP port that sends at once, and sends everything before it closes."""
+
+    def send_to(self, data: str | bytes, address: tuple[str, int], delayed: bool = False) -> None:
+        """Hand the message to the kernel now. Only a host's name waits for its resolution."""
+        try:
+            socket.inet_pton(socket.AF_INET, address[0])
+        except OSError:
+            super().send_to(data, address, delayed)
+            return
+        with contextlib.suppress(OSError):  # UDP: what cannot be sent counts as lost on the way.
+            self.skt.sendto(data.encode() if isinstance(data, str) else data, address)
 
     def shutdown(self) -> None:
         """Send what waits, then close. sippy would close first and lose the last BYE."""

@@ -7,18 +7,16 @@ judging every rule, with a sentence and a citation for each, is the ratio betwee
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from fairdial.bench.machine import machine
 from fairdial.core import permit
 from fairdial.core.facts import Facts
 from fairdial.core.ids import E164, AttemptId, LeadId, PermitId
@@ -61,7 +59,7 @@ def run(seconds: float = 3.0) -> dict[str, object]:
     ours_allowed = _time(issue, allowed, seconds * 0.15)
     floor = _time(_inline_check(rulebook, cases), cases, seconds * 0.15)
     return {
-        "machine": _machine(),
+        "machine": machine(),
         "rules": len(rulebook.rules),
         "cases": len(cases),
         "permits": permits,
@@ -155,14 +153,3 @@ def _time(act: Callable[[Case], object], cases: list[Case], seconds: float) -> T
     took.sort()
     count = len(took)
     return Timing(sum(took) / count / 1000, took[count * 99 // 100] / 1000, cpu / count / 1000)
-
-
-def _machine() -> dict[str, object]:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
-    return {"cpu": model, "cores": os.cpu_count(), "python": platform.python_version()}

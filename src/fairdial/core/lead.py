@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
 from enum import StrEnum
 
 from fairdial.core.ids import E164, CampaignId, Instant, LeadId, ListId

@@ -62,7 +62,7 @@ class Dialer:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to end all calls now."""
     decision: pacing.Decision | None = None
-    is_started: bool = False
+    started: asyncio.Event = field(default_factory=asyncio.Event)
     """Recovered and dialing: agents may log in now."""
     state: str = "starting"
     """In a few words, for people: what the dialer is doing, and why it does not dial."""
@@ -88,7 +88,7 @@ class Dialer:
             listener = asyncio.create_task(self._listen())
             keeper = asyncio.create_task(self._keep(lease))
             ticker = asyncio.create_task(self._tick_until_done(lease))
-            self.is_started = True
+            self.started.set()
             try:
                 done, _ = await asyncio.wait(
                     {listener, keeper, ticker}, return_when=asyncio.FIRST_COMPLETED
@@ -214,12 +214,7 @@ class Dialer:
                     return
             elif self.floor.is_engine_up:
                 await self._pace(lease, attempts, sessions)
-                if (
-                    not attempts
-                    and leads.due == 0
-                    and leads.claimed == 0
-                    and self._is_over(leads)
-                ):
+                if not attempts and leads.due == 0 and leads.claimed == 0 and self._is_over(leads):
                     return
             await self._pause()
 

@@ -1,4 +1,4 @@
-"""Was it all as the record says? The whole chain, and every permit, refusal and attempt against it."""
+"""Was it all as the record says? The chain, and every permit, refusal and attempt against it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,4 @@ async def verify_audit(store: Store) -> AuditReport:
     else:
         fault = walk.end(last_seq=await store.audit_head())
     found = [] if fault is None else [Finding(what=f"entry {fault.seq}", why=fault.why)]
-    return AuditReport(
-        entries=walk.length, findings=(*found, *await store.audit_findings())
-    )
+    return AuditReport(entries=walk.length, findings=(*found, *await store.audit_findings()))

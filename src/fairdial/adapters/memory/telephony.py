@@ -73,9 +73,7 @@ class MemoryTelephony:
     async def connect_agent(self, session_id: SessionId, phone: str) -> None:
         self._check_up()
         if not phone.startswith("sip:"):
-            self._tell(
-                AgentLegDown(session_id=session_id, at=self._clock.now(), why="no SIP URI")
-            )
+            self._tell(AgentLegDown(session_id=session_id, at=self._clock.now(), why="no SIP URI"))
             return
         self.legs.add(session_id)
         self._tell(AgentLegUp(session_id=session_id, at=self._clock.now()))
@@ -100,9 +98,7 @@ class MemoryTelephony:
         self._check_up()
         if attempt_id in self.answered:
             self.played.append((attempt_id, message))
-            self._tell(
-                MessagePlayed(attempt_id=attempt_id, message=message, at=self._clock.now())
-            )
+            self._tell(MessagePlayed(attempt_id=attempt_id, message=message, at=self._clock.now()))
 
     async def hang_up(self, attempt_id: AttemptId) -> None:
         self._check_up()

@@ -186,6 +186,12 @@ class PostgresStore:
             rows = await (await _run(conn, "permit_uses")).fetchall()
         return {AttemptId(row["attempt_id"]): bool(row["is_used"]) for row in rows}
 
+    async def bridged_at_once(self, since: Instant) -> list[AttemptId]:
+        """Attempts since a moment whose pick-up found an agent free. (For measurements.)"""
+        async with self._connection() as conn:
+            rows = await (await _run(conn, "bridged_at_once", since=since)).fetchall()
+        return [AttemptId(UUID(row["subject"])) for row in rows]
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
         try:

@@ -182,7 +182,10 @@ class Dialog:
         elif isinstance(event, CCEventConnect):
             body = event.getData()[2]
             self._log_answer(ua)
-            self._tell(self._listener.on_answered, "" if body is None else str(body))
+            # Told after our ACK has left, which it does when this returns: whoever is told may
+            # count on a call that stands.
+            sdp = "" if body is None else str(body)
+            self._stack.run(self._tell, self._listener.on_answered, sdp)
         elif isinstance(event, (CCEventFail, CCEventRedirect)):
             self._is_over = True
             status, reason = event.getData()[:2]

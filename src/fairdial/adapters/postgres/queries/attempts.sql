@@ -60,3 +60,9 @@ SELECT extract(epoch FROM coalesce(answered_at, ended_at) - dialed_at)::float AS
  WHERE campaign_id = %(campaign_id)s AND dialed_at IS NOT NULL AND ended_at > %(since)s
    AND cause IS DISTINCT FROM 'engine_lost'
  ORDER BY ended_at DESC LIMIT 2000
+
+-- name: bridged_at_once
+-- Attempts since a moment whose pick-up found an agent free, as the audit chain tells.
+SELECT subject FROM audit_entry
+ WHERE kind = 'attempt.bridging' AND body ->> 'from' IN ('permitted', 'dialing', 'ringing')
+   AND at >= %(since)s
