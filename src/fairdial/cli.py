@@ -207,13 +207,22 @@ def bench_floor(
     agents: Annotated[int, typer.Option("--agents", min=1, max=200)] = 30,
     in_flight: Annotated[int, typer.Option("--in-flight", min=1, max=500)] = 90,
     minutes: Annotated[float, typer.Option("--minutes", min=0.5, max=120)] = 10.0,
+    warm_up: Annotated[
+        float, typer.Option("--warm-up", min=0, max=120, help="Minutes before it counts.")
+    ] = 10.0,
 ) -> None:
     """A full floor over real SIP and RTP: audio gaps, answer to agent audio, abandonment."""
     from fairdial.bench.floor import run as bench
 
-    _print_json(
-        _run(bench(_settings(), agents=agents, in_flight=in_flight, minutes=minutes, out=err))
+    work = bench(
+        _settings(),
+        agents=agents,
+        in_flight=in_flight,
+        minutes=minutes,
+        warm_up_minutes=warm_up,
+        out=err,
     )
+    _print_json(_run(work))
 
 
 @cli.command()

@@ -141,7 +141,7 @@ async def run_campaign(
         campaign, intake = await app.take_in(floor, file, lead_list, encoding=options.encoding)
         _tell_intake(out, intake, lead_list)
         for warning in file.warnings:
-            out.print(f"[yellow]note:[/yellow] {warning}", highlight=False)
+            out.print("note: " + warning, style="yellow", highlight=False, markup=False)
         dialer = Dialer(
             floor=floor,
             campaign=campaign,
@@ -303,7 +303,10 @@ async def _show(
                 elif time.monotonic() - told >= PLAIN_LINE_S:
                     told = time.monotonic()
                     out.print(
-                        terminal.plain_line(picture, zone=zone), highlight=False, soft_wrap=True
+                        terminal.plain_line(picture, zone=zone),
+                        highlight=False,
+                        markup=False,
+                        soft_wrap=True,
                     )
             await asyncio.sleep(LOOK_S)
 

@@ -7,6 +7,7 @@ Each is an environment variable `FAIRDIAL_<NAME>`; a secret may also come from t
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,12 +104,24 @@ def _check(settings: Settings) -> None:
             "FAIRDIAL_RTP_PORT_MIN and FAIRDIAL_RTP_PORT_MAX leave no room for media; "
             "two ports are used for each call"
         )
+    if settings.web_host != "localhost" and not _is_loopback(settings.web_host):
+        raise SettingsError(
+            f"FAIRDIAL_WEB_HOST={settings.web_host}: the live page has no log-in and shows people, "
+            "so it is served on this machine alone; use 127.0.0.1 and, from afar, an SSH tunnel"
+        )
     if not settings.sandbox and settings.trunk_host is None:
         raise SettingsError(
             "FAIRDIAL_SANDBOX=false means real calls and needs a carrier: set FAIRDIAL_TRUNK_HOST"
         )
-    if settings.sandbox and not (settings.trunk_host or "127.0.0.1").startswith("127."):
+    if settings.sandbox and not _is_loopback(settings.trunk_host or "127.0.0.1"):
         raise SettingsError(
             f"FAIRDIAL_TRUNK_HOST={settings.trunk_host} is not on this machine, and the sandbox "
             "never leaves it; for real calls set FAIRDIAL_SANDBOX=false"
         )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
 from statistics import mean
@@ -23,6 +23,7 @@ from fairdial.adapters.carrier.figures import histogram_percentile
 from fairdial.adapters.carrier.witness import MEASURED_PACKETS
 from fairdial.app import open_store
 from fairdial.bench.machine import family, machine, processor_seconds
+from fairdial.core.agent import AgentState
 from fairdial.flow.picture import Picture
 from fairdial.run import RunOptions, Summary, run_campaign
 from fairdial.sandbox.leads import SIZE_MAX, write_demo_files
@@ -32,10 +33,10 @@ SEED = 5
 PEOPLE = """\
 # People who pick up seldom enough that so many phones ring at once.
 [mix]
-person = 0.17
+person = 0.13
 early_hangup = 0.01
-voicemail = 0.08
-no_answer = 0.60
+voicemail = 0.03
+no_answer = 0.69
 busy = 0.06
 not_in_service = 0.06
 congestion = 0.01
@@ -44,9 +45,19 @@ declined = 0.01
 
 
 async def run(
-    settings: Settings, *, agents: int, in_flight: int, minutes: float, out: Console
+    settings: Settings,
+    *,
+    agents: int,
+    in_flight: int,
+    minutes: float,
+    warm_up_minutes: float,
+    out: Console,
 ) -> dict[str, object]:
-    """Run the floor for `minutes` and return the figures. The data goes to a folder of its own."""
+    """Run the floor and return the figures of its last `minutes`.
+
+    A campaign without a history dials as carefully as progressive; the warm-up gives it one.
+    The data goes to a folder of its own.
+    """
     folder = Path(mkdtemp(prefix="fairdial-bench-"))
     own = settings.model_copy(update={"data_dir": folder, "web_port": 0, "database_url": None})
     files = write_demo_files(
@@ -79,7 +90,7 @@ async def run(
             files.leads_csv,
             RunOptions(
                 agents=agents,
-                minutes_max=minutes,
+                minutes_max=warm_up_minutes + minutes,
                 people=files.people_csv,
                 scenario=scenario,
                 seed=SEED,
@@ -88,13 +99,18 @@ async def run(
             out,
         )
     finally:
-        told, _ = await asyncio.wait_for(beat.communicate(), 10)
+        told, _ = await asyncio.wait_for(beat.communicate(b""), 10)
     bare = {int(gap): count for gap, count in json.loads(told).items()}
     return {
         "measured_on": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": machine(),
-        "asked": {"agents": agents, "calls_in_flight": in_flight, "minutes": minutes},
-        **await _figures(own, summary, pictures, bare),
+        "asked": {
+            "agents": agents,
+            "calls_in_flight": in_flight,
+            "minutes": minutes,
+            "warm_up_minutes": warm_up_minutes,
+        },
+        **await _figures(own, summary, _last(pictures, minutes), bare),
         "processor_share_of_one_core": work.shares(),
         "data": str(folder),
     }
@@ -106,24 +122,34 @@ async def _figures(
     carrier = summary.carrier
     assert carrier is not None, "the bench runs with the simulated carrier"
     async with open_store(settings, lambda _: None) as store:
-        at_once = {str(i) for i in await store.bridged_at_once(summary.picture.since)}
+        at_once = {str(i) for i in await store.bridged_at_once(pictures[0].at)}
+    # Both clocks run beside each other: the carrier's Unix seconds and the sandbox's.
+    began = max(carrier.answered.values()) - (pictures[-1].at - pictures[0].at).total_seconds()
     measured = {
-        call: media for call, media in carrier.media.items() if media.received >= MEASURED_PACKETS
+        call: media
+        for call, media in carrier.media.items()
+        if media.received >= MEASURED_PACKETS and carrier.answered[call] >= began
     }
     free = [m.first_audio_ms for call, m in measured.items() if call in at_once]
     gap_p99 = histogram_percentile((m.gaps_ms for m in measured.values()), 0.99)
     bare_p99 = histogram_percentile([bare], 0.99)
     up = [len(p.calls) for p in pictures]
     full = [count for count in up if count >= 0.9 * max(up, default=0)]
-    figures = summary.picture.figures
+    before, after = pictures[0].figures, pictures[-1].figures
+    answers = after.live_answers - before.live_answers
+    abandoned = after.abandoned - before.abandoned
     return {
-        "attempts": figures.attempts,
-        "connected": figures.connected,
-        "abandoned": figures.abandoned,
-        "live_answers": figures.live_answers,
-        "abandonment_rate": round(figures.abandoned / max(1, figures.live_answers), 4),
+        "attempts": after.attempts - before.attempts,
+        "connected": after.connected - before.connected,
+        "live_answers": answers,
+        "abandoned": abandoned,
+        "abandonment_rate": round(abandoned / max(1, answers), 4),
+        "abandonment_rate_with_warm_up": round(summary.picture.abandon_rate_30d, 4),
+        "talking_agents_mean": round(
+            mean(sum(a.state is AgentState.TALKING for a in p.agents) for p in pictures), 1
+        ),
         "chain_verified": summary.is_chain_verified,
-        "invites_equal_permits_used": len(carrier.invites) == figures.permits_used,
+        "invites_equal_permits_used": len(carrier.invites) == summary.picture.figures.permits_used,
         "calls_up": {
             "mean": round(mean(up), 1) if up else 0,
             "max": max(up, default=0),
@@ -145,6 +171,13 @@ async def _figures(
             "all_calls": _spread([m.first_audio_ms for m in measured.values()]),
         },
     }
+
+
+def _last(pictures: list[Picture], minutes: float) -> list[Picture]:
+    """The pictures of the measured minutes, without the winding down."""
+    ends = pictures[-1].at - timedelta(seconds=2)
+    begins = ends - timedelta(minutes=minutes) + timedelta(seconds=2)
+    return [p for p in pictures if begins <= p.at <= ends]
 
 
 def _spread(values: list[float | None]) -> dict[str, float | int | None]:

@@ -1,0 +1,1 @@
+"""The whole product from outside: the real command against a real carrier."""

@@ -1,0 +1,214 @@
+"""The command as a person gives it: `fairdial …` in a process of its own, seen from outside.
+
+Nothing of Fairdial is called here: what is known of a run is its output, its exit code, the files
+it leaves, the processes it starts, and what the carrier logs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+HERE = "127.0.0.1"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RUN_S_MAX = 90.0
+"""No run of these tests may take longer."""
+
+Found = TypeVar("Found")
+
+
+class Command:
+    """One `fairdial` process in a process group of its own, as a shell starts it."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str | Path],
+        environ: Mapping[str, str],
+        folder: Path,
+        before: Callable[[], None] | None = None,
+    ) -> None:
+        self._out, self._err = folder / "out.txt", folder / "err.txt"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "fairdial.cli", *arguments],
+                cwd=folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                process_group=0,
+                preexec_fn=before,
+            )
+
+    @property
+    def said(self) -> str:
+        """Its standard output so far."""
+        return self._out.read_text()
+
+    @property
+    def complained(self) -> str:
+        """Its standard error so far."""
+        return self._err.read_text()
+
+    def ended(self, *, within_s: float = RUN_S_MAX) -> int:
+        """Wait for its end; its exit code."""
+        try:
+            return self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"still running after {within_s:g} s:\n{self.said}\n{self.complained}")
+
+    def interrupt(self) -> None:
+        """Ctrl-C: the terminal sends SIGINT to the whole process group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def until(self, happened: Callable[[], Found], *, within_s: float = 40.0) -> Found:
+        """What `happened` gives, once that is something; fails when the command ends before."""
+        end = time.monotonic() + within_s
+        while not (found := happened()):
+            if self.process.poll() is not None or time.monotonic() > end:
+                pytest.fail(
+                    f"waited in vain for {happened}; exit code {self.process.poll()}:"
+                    f"\n{self.said}\n{self.complained}"
+                )
+            time.sleep(0.02)
+        return found
+
+
+class Installation:
+    """A data folder, a campaign file and a list of leads, with the command that works on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.campaign = folder / "campaign.toml"
+        self.leads = folder / "leads.csv"
+        self.summary_file = folder / "summary.json"
+        self.environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("FAIRDIAL_")},
+            "FAIRDIAL_DATA_DIR": str(self.data_dir),
+        }
+        self._started: list[Command] = []
+
+    def write_campaign(self, *, agents: int = 2, more: str = "", head: str = "") -> None:
+        """A survey, so that no registry decides who may be called; see campaign-file.md."""
+        self.campaign.write_text(
+            f"""
+[campaign]
+name = "Library survey"
+seller = "Harborough Library (fictional)"
+purpose = "survey"
+method = "live_autodialed"
+caller_id = "+12025550123"
+ring_s = 15
+wrap_up_s = 1
+script = "My name is {{agent}}, for Harborough Library, with a short survey for {{name}}."
+{head}
+[agents]
+count = {agents}
+[messages]
+abandoned = '{EXAMPLES / "abandoned.wav"}'
+{more}
+"""
+        )
+
+    def write_leads(self, numbers: Sequence[str], *, more: str = "") -> None:
+        """One landline in New York's time for each number."""
+        rows = (f"Person {n},{number},landline,NY\n" for n, number in enumerate(numbers))
+        self.leads.write_text("name,phone,line_type,state\n" + "".join(rows) + more)
+
+    def write_scenario(self, does: Mapping[str, str]) -> Path:
+        """A script for the simulated carrier: what each number does, as TOML lines."""
+        path = self.folder / "scenario.toml"
+        tables = (f'[[number]]\nnumber = "{number}"\n{what}\n' for number, what in does.items())
+        path.write_text("[ring]\nafter_s_min = 0.0\nafter_s_max = 0.1\n" + "".join(tables))
+        return path
+
+    def start(
+        self,
+        *arguments: str | Path,
+        before: Callable[[], None] | None = None,
+        **settings: object,
+    ) -> Command:
+        """Start `fairdial ARGUMENTS`; settings are FAIRDIAL_ variables in lower case."""
+        environ = {f"FAIRDIAL_{name.upper()}": str(value) for name, value in settings.items()}
+        folder = self.folder / f"command-{len(self._started)}"
+        folder.mkdir()
+        self._started.append(Command(arguments, {**self.environ, **environ}, folder, before))
+        return self._started[-1]
+
+    def dial(self, *options: str | Path, page: bool = False, **settings: object) -> Command:
+        """Start `fairdial run` on the campaign and the list."""
+        words = ["run", self.campaign, self.leads, "--summary", self.summary_file, *options]
+        return self.start(*words, *([] if page else ["--no-page"]), **settings)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures that `--summary` wrote."""
+        figures: dict[str, Any] = json.loads(self.summary_file.read_text())
+        return figures
+
+    @property
+    def carrier_log(self) -> list[dict[str, Any]]:
+        """What the newest simulated carrier saw so far, whole lines only."""
+        logs = sorted((self.data_dir / "carrier").glob("carrier-*.jsonl"))
+        lines = logs[-1].read_text().split("\n")[:-1] if logs else []
+        return [json.loads(line) for line in lines]
+
+    def at_carrier(self, event: str) -> list[dict[str, Any]]:
+        """The lines of the carrier's log about one kind of event."""
+        return [line for line in self.carrier_log if line["event"] == event]
+
+    def up_at_carrier(self) -> set[str]:
+        """The calls that the carrier's log does not end: a phone rings or somebody talks."""
+        log = self.carrier_log
+        up = {line["call_id"] for line in log if line["event"] == "invite"}
+        return up - {
+            line["call_id"] for line in log if line["event"] in ("cancelled", "refused", "ended")
+        }
+
+    def audit(self) -> Command:
+        """`fairdial audit verify`, run to its end."""
+        command = self.start("audit", "verify")
+        command.ended()
+        return command
+
+    def processes(self) -> dict[int, str]:
+        """Every process of the machine that works for this data folder: pid to command line."""
+        return {pid: line for pid, line in _processes() if str(self.data_dir) in line}
+
+    def clear(self) -> None:
+        """End whatever is left of it."""
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        for command in self._started:
+            command.process.wait(10)
+
+
+def _processes() -> Iterator[tuple[int, str]]:
+    for place in Path("/proc").glob("[1-9]*"):
+        try:
+            words = (place / "cmdline").read_bytes() + b" | " + (place / "environ").read_bytes()
+            cwd = (place / "cwd").readlink()
+        except OSError:
+            continue  # It ended meanwhile, or it is a zombie.
+        yield int(place.name), f"{words.decode(errors='replace')} | {cwd}".replace("\0", " ")
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    """A port of this machine that nobody has right now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((HERE, 0))
+        return int(probe.getsockname()[1])

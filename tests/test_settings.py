@@ -1,0 +1,68 @@
+"""Settings fail loudly, with the variable's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fairdial.exceptions import SettingsError
+from fairdial.settings import read_settings
+
+
+def complaint(**environ: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(environ)
+    return str(caught.value)
+
+
+def test_nothing_set_is_the_sandbox_on_this_machine() -> None:
+    settings = read_settings({})
+    assert settings.sandbox
+    assert settings.web_host == "127.0.0.1"
+    assert settings.database_url is None
+
+
+def test_an_unknown_variable_is_named_with_the_nearest_one() -> None:
+    assert "did you mean FAIRDIAL_WEB_PORT?" in complaint(FAIRDIAL_WEBPORT="8000")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FAIRDIAL_WEB_PORT", "a lot"),
+        ("FAIRDIAL_SIP_PORT", "70000"),
+        ("FAIRDIAL_SANDBOX", "perhaps"),
+        ("FAIRDIAL_LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(name: str, value: str) -> None:
+    said = complaint(**{name: value})
+    assert name in said
+    assert value in said
+
+
+def test_real_calls_need_a_trunk() -> None:
+    assert "FAIRDIAL_TRUNK_HOST" in complaint(FAIRDIAL_SANDBOX="false")
+
+
+def test_the_sandbox_never_leaves_this_machine() -> None:
+    assert "never leaves it" in complaint(FAIRDIAL_TRUNK_HOST="192.0.2.1")
+
+
+def test_the_page_without_log_in_stays_on_this_machine() -> None:
+    assert "no log-in" in complaint(FAIRDIAL_WEB_HOST="0.0.0.0")
+
+
+def test_a_password_is_read_from_its_file_and_not_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "trunk"
+    secret.write_text("hush\n")
+    settings = read_settings({"FAIRDIAL_TRUNK_PASSWORD_FILE": str(secret)})
+    assert settings.password() == "hush"
+    assert "hush" not in repr(read_settings({"FAIRDIAL_TRUNK_PASSWORD": "hush"}))
+
+
+def test_a_password_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    settings = read_settings({"FAIRDIAL_TRUNK_PASSWORD_FILE": str(tmp_path / "none")})
+    with pytest.raises(SettingsError, match="FAIRDIAL_TRUNK_PASSWORD_FILE"):
+        settings.password()
