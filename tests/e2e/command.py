@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,7 +114,7 @@ method = "live_autodialed"
 caller_id = "+12025550123"
 ring_s = 15
 wrap_up_s = 1
-script = "My name is {{agent}}, for Harborough Library, with a short survey for {{name}}."
+script = "My name is {{agent}}, for Harborough Library, with a short survey for {{name}}. I am calling about your library."
 {head}
 [agents]
 count = {agents}
@@ -195,6 +198,20 @@ abandoned = '{EXAMPLES / "abandoned.wav"}'
                 continue
         for command in self._started:
             command.process.wait(10)
+
+
+@contextmanager
+def installed(parent: Path) -> Iterator[Installation]:
+    """A new installation in a folder of its own, cleared away in the end."""
+    # Not pytest's own temporary folder: it is closed to the database's user when we are root.
+    folder = Path(tempfile.mkdtemp(prefix="fairdial-e2e-", dir=parent))
+    folder.chmod(0o711)
+    installation = Installation(folder)
+    try:
+        yield installation
+    finally:
+        installation.clear()
+        shutil.rmtree(folder)
 
 
 def _processes() -> Iterator[tuple[int, str]]:

@@ -221,7 +221,8 @@ class Dialer:
     def _is_over(self, leads: LeadCounts) -> bool:
         """Whether nothing is left to wait for; the reason goes into `state`."""
         if leads.later and leads.next_due_at is not None:
-            self.state = f"{leads.later} leads are due later, the next at {leads.next_due_at:%H:%M} UTC"
+            next_at = f"{leads.next_due_at:%H:%M} UTC"
+            self.state = f"{leads.later} leads are due later, the next at {next_at}"
             return not self.keep_running
         self.state = "every lead is finished"
         return True

@@ -12,7 +12,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import tzdata  # type: ignore[import-untyped]
+import tzdata
 
 from fairdial.core.rules import Rulebook, parse
 from fairdial.exceptions import RulebookError

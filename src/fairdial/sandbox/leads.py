@@ -151,8 +151,8 @@ def write_demo_files(
     """Write a demo campaign of `size` rows into `folder`, which is made if it is missing.
 
     `as_of` is the day before which people were put on the do-not-call lists; the copies themselves
-    are always as old as the sandbox's day. `talk_divisor` shortens the real talk times. Raises `ValueError` for
-    a size outside `SIZE_MIN` to `SIZE_MAX` or a divisor that is not positive.
+    are always as old as the sandbox's day. `talk_divisor` shortens the real talk times. Raises
+    `ValueError` for a size outside `SIZE_MIN` to `SIZE_MAX` or a divisor that is not positive.
     """
     if not SIZE_MIN <= size <= SIZE_MAX:
         raise ValueError(f"a demo list has {SIZE_MIN} to {SIZE_MAX} rows, not {size}")
