@@ -22,7 +22,8 @@ from fairdial.core.facts import (
 )
 from fairdial.core.ids import E164, AttemptId, LeadId, PermitId
 from fairdial.core.lead import ConsentKind, LineType, Party, StatedLocation
-from fairdial.core.permit import PERMIT_LIFE, Permit, Refusal, Ruling, Verdict
+from fairdial.core.permit import PERMIT_LIFE, Permit, Refusal
+from fairdial.core.verdict import Ruling, Verdict
 from fairdial.rules import load_rulebook
 from fairdial.rules.situations import facts_of
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fairdial.core.duties import CallingWindow, first_instant
-from fairdial.core.permit import Ruling, Verdict
 from fairdial.core.rules import Rulebook, parse
+from fairdial.core.verdict import Ruling, Verdict
 from fairdial.exceptions import RulebookError
 from fairdial.rules import load_rulebook, read_files, use_pinned_tzdata
 from fairdial.rules.situations import facts_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairdial.core.permit import Ruling
+from fairdial.core.verdict import Ruling
 from fairdial.rules import load_rulebook, read_files
 from fairdial.rules.situations import Situation, read_situations
 

@@ -19,7 +19,7 @@ from fairdial.core.jurisdiction import AreaCodeTable, Location
 from fairdial.core.lead import ConsentKind
 from fairdial.core.number import is_e164, is_fictional, is_nanp, nanp_fault, region_of
 from fairdial.core.outcome import Outcome
-from fairdial.core.permit import Ruling
+from fairdial.core.verdict import Ruling
 
 DAY_S = 24 * 60 * 60
 SEARCH_DAYS = 15

@@ -11,42 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fairdial.core.campaign import Method
 from fairdial.core.facts import Facts
 from fairdial.core.ids import E164, AttemptId, CampaignId, Instant, LeadId, PermitId
-
-if TYPE_CHECKING:
-    from fairdial.core.rules import Rulebook
+from fairdial.core.rules import Rulebook
+from fairdial.core.verdict import Ruling, Verdict
 
 PERMIT_LIFE = timedelta(seconds=5)
 """How long a permit may wait to be used. Long enough for one commit and one send, no longer."""
 
 NEXT_ALLOWED_STEPS_MAX = 8
 """How often a moment is moved on until no other rule's closed hours lie there."""
-
-
-class Ruling(StrEnum):
-    """One rule's answer. Unknown is not yes."""
-
-    ALLOW = "allow"
-    REFUSE = "refuse"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """One rule's answer about one attempt, with what it rests on."""
-
-    rule: str
-    """The rule's id: `us.tcpa.hours`."""
-    citation: str
-    ruling: Ruling
-    why: str
-    """A sentence with the figures used: `09:41 in America/Chicago is within 08:00–21:00`."""
-    next_allowed_at: Instant | None = None
-    """For a refusal by time: when this rule alone would allow the call, if it ever will."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

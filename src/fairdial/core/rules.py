@@ -57,7 +57,7 @@ from fairdial.core.jurisdiction import (
 from fairdial.core.lead import ConsentKind, LineType, Party, StatedLocation
 from fairdial.core.number import area_code
 from fairdial.core.outcome import Outcome
-from fairdial.core.permit import Ruling, Verdict
+from fairdial.core.verdict import Ruling, Verdict
 from fairdial.exceptions import RulebookError
 
 FORMAT = "rulebook.toml"
