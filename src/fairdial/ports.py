@@ -152,6 +152,9 @@ class Telephony(Protocol):
     async def dial(self, permit: Permit, *, ring_s: int) -> None:
         """Place the call that `permit` allows; refuse an expired, foreign or used one.
 
+        Raises `EngineUnavailable` or `PermitMisused` only when nothing was handed over and nothing
+        will ring. Once it returns, an event says what became of it, or the wire log does.
+
         The INVITE's Call-ID is the attempt id. After `ring_s` seconds of ringing without an answer
         the call is cancelled and ends with `EndCause.NO_ANSWER`.
         """

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -242,6 +244,22 @@ async def test_an_engine_that_hangs_is_killed_and_replaced(
     os.kill(_pid(settings), signal.SIGSTOP)
     await line.until_told(EngineDown)
     await line.until_told(EngineUp, count=2)
+
+
+async def test_a_permit_that_ends_in_a_stopped_engine_is_not_dialed_when_it_goes_on(
+    line: Line, settings: SipSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telephony_module, "_REPLY_S", 0.2)
+    granted = permit()
+    granted = replace(granted, expires_at=granted.issued_at + timedelta(seconds=1))
+    os.kill(_pid(settings), signal.SIGSTOP)
+    # Not confirmed, and neither called dialed nor not dialed: that would be a guess.
+    await line.telephony.dial(granted, ring_s=20)
+    await asyncio.sleep(1.2)
+    os.kill(_pid(settings), signal.SIGCONT)
+    told = await line.until_told(CallNotDialed, granted.attempt_id)
+    assert told.why == "the permit ended before the engine dialed"
+    assert await line.telephony.was_dialed([granted.attempt_id]) == {granted.attempt_id: False}
 
 
 async def test_an_engine_that_dies_again_and_again_is_given_up(

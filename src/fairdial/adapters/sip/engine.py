@@ -73,13 +73,23 @@ class Engine:
         self._dialed = dict.fromkeys(dialed)
         self._messages = {m: load_message(path) for m, path in settings.messages.items()}
 
-    def dial(self, attempt: str, number: str, caller_id: str, ring_s: float) -> None:
-        """Place a call, unless this attempt was dialed before: then this is a harmless resend."""
+    def dial(
+        self, attempt: str, number: str, caller_id: str, ring_s: float, *, until: float
+    ) -> None:
+        """Place a call, unless this attempt was dialed before: then this is a harmless resend.
+
+        `until` is the end of the permit by the monotonic clock; after it nothing is sent.
+        """
         if attempt in self._dialed:
             return
         self._dialed[attempt] = None
         if len(self._dialed) > _DIALED_KEPT:
             self._dialed.pop(next(iter(self._dialed)))
+        if time.monotonic() >= until:
+            self.tell(
+                "not_dialed", attempt=attempt, why="the permit ended before the engine dialed"
+            )
+            return
         if len(self.calls) >= self.settings.calls_max:
             self.tell(
                 "not_dialed",

@@ -152,13 +152,22 @@ class SipTelephony:
         self._use(permit)
         attempt = str(permit.attempt_id)
         engine.undecided.add(attempt)
-        await self._command(
-            "dial",
-            attempt=attempt,
-            number=permit.number,
-            caller_id=permit.caller_id,
-            ring_s=ring_s,
-        )
+        # The engine is held to the permit's end too, by the clock that all processes here share:
+        # a command that lay in a queue for seconds is not carried out.
+        life_s = (permit.expires_at - self._clock.now()).total_seconds()
+        try:
+            await self._command(
+                "dial",
+                attempt=attempt,
+                number=permit.number,
+                caller_id=permit.caller_id,
+                ring_s=ring_s,
+                until=time.monotonic() + life_s,
+            )
+        except EngineUnavailable as failure:
+            # Handed over and not confirmed: its event, or after its death the wire log, will say.
+            # To call it not dialed here would be a guess, and the phone might ring all the same.
+            _log.warning("unsure whether attempt %s is dialed: %s", attempt, failure)
 
     async def connect_agent(self, session_id: SessionId, phone: str) -> None:
         """Nail up the agent's leg to `phone`; `AgentLegUp` or `AgentLegDown` follows."""

@@ -118,7 +118,11 @@ class Worker:
         match command["do"]:
             case "dial":
                 engine.dial(
-                    command["attempt"], command["number"], command["caller_id"], command["ring_s"]
+                    command["attempt"],
+                    command["number"],
+                    command["caller_id"],
+                    command["ring_s"],
+                    until=command["until"],
                 )
             case "hang_up":
                 engine.hang_up(command["attempt"])
