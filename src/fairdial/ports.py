@@ -77,9 +77,20 @@ class CallBridged(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagePlayed(CallEvent):
-    """A recorded message came to its end."""
+    """A recorded message came to its end, and so did the time to answer it by a key."""
 
     message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDigit(CallEvent):
+    """The called party pressed a key; one event for each press, in order.
+
+    What people key in during a talk may be a card's number: it is neither logged nor kept.
+    """
+
+    digit: str
+    """`0` to `9`, `*`, `#`, `A` to `D`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +125,8 @@ class EngineDown:
 
     at: Instant
     why: str
+    is_final: bool = False
+    """It died too often and is not started again; no `EngineUp` will come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +182,10 @@ class Telephony(Protocol):
         """Join an answered call with a nailed-up agent leg; `CallBridged` follows."""
 
     async def play(self, attempt_id: AttemptId, message: Message) -> None:
-        """Play a recorded message to an answered call; `MessagePlayed` follows."""
+        """Play a recorded message to an answered call; `MessagePlayed` follows.
+
+        It follows a few seconds after the last word, so that a key can still be pressed.
+        """
 
     async def hang_up(self, attempt_id: AttemptId) -> None:
         """CANCEL or BYE as the call stands; `CallEnded` follows."""

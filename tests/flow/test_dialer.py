@@ -20,7 +20,7 @@ from fairdial.core.ids import E164, LeadId, ListId
 from fairdial.core.intake import NewLead
 from fairdial.core.lead import LineType, Party, StatedLocation
 from fairdial.core.outcome import Disposition
-from fairdial.exceptions import CampaignBusy
+from fairdial.exceptions import CampaignBusy, EngineUnavailable
 from fairdial.flow import agent_desk
 from fairdial.flow.dialer import Dialer
 from fairdial.flow.verify import verify_audit
@@ -196,3 +196,18 @@ async def test_a_second_dialer_of_the_same_campaign_is_turned_away(
         await second.run()
     dialer.stopping.set()
     await running
+
+
+async def test_an_engine_that_is_gone_for_good_ends_the_run_and_says_why(
+    stage: Stage, dialer: Dialer
+) -> None:
+    await load(stage)
+    await stage.telephony.start()
+    async with people(stage, dialer):
+        running = asyncio.create_task(dialer.run())
+        await until(lambda: len(stage.telephony.wire) >= 3)
+        stage.telephony.die(for_good=True)
+        with pytest.raises(EngineUnavailable, match="the telephony engine is down: killed"):
+            await asyncio.wait_for(running, 12)
+    assert await stage.one("SELECT count(*) FROM attempt WHERE state <> 'closed'") == 0
+    assert await stage.one("SELECT count(*) FROM lead WHERE state = 'claimed'") == 0

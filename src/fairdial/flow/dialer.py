@@ -19,7 +19,7 @@ from fairdial.core.agent import AgentSession, AgentState
 from fairdial.core.attempt import Attempt, AttemptState
 from fairdial.core.campaign import Campaign, CampaignState
 from fairdial.core.ids import DialerId, Instant
-from fairdial.exceptions import CampaignBusy, FairdialError
+from fairdial.exceptions import CampaignBusy, EngineUnavailable, FairdialError, Overtaken
 from fairdial.flow import agent_desk
 from fairdial.flow.call_events import apply, match_waiting, on_call_event
 from fairdial.flow.floor import Floor, about, log
@@ -33,6 +33,7 @@ from fairdial.ports import (
     EngineUp,
     LeadCounts,
     Lease,
+    TelephonyEvent,
 )
 
 TICK_S = 0.2
@@ -175,21 +176,30 @@ class Dialer:
     # --- what happens -----------------------------------------------------------------------------
 
     async def _listen(self) -> None:
+        async for event in self.floor.telephony.events():
+            try:
+                await self._hear(event)
+            except Overtaken as error:
+                # One event about one row that another hand moved; the others must still be heard.
+                log.error("an event was overtaken: %s", error)
+
+    async def _hear(self, event: TelephonyEvent) -> None:
         floor = self.floor
-        async for event in floor.telephony.events():
-            match event:
-                case EngineUp():
-                    await self._reconnect_agents()
-                    floor.is_engine_up = True
-                case EngineDown(why=why):
-                    floor.is_engine_up = False
-                    self.state = f"not dialing: the telephony engine is down ({why})"
-                    log.error("%s", self.state)
-                    await after_engine_death(floor, self.campaign.id)
-                case AgentLegUp() | AgentLegDown():
-                    await agent_desk.on_leg_event(floor, event)
-                case CallEvent():
-                    await on_call_event(floor, event)
+        match event:
+            case EngineUp():
+                await self._reconnect_agents()
+                floor.is_engine_up = True
+            case EngineDown(why=why, is_final=is_final):
+                floor.is_engine_up = False
+                self.state = f"not dialing: the telephony engine is down ({why})"
+                log.error("%s", self.state)
+                await after_engine_death(floor, self.campaign.id)
+                if is_final:
+                    raise EngineUnavailable(f"the telephony engine is down: {why}")
+            case AgentLegUp() | AgentLegDown():
+                await agent_desk.on_leg_event(floor, event)
+            case CallEvent():
+                await on_call_event(floor, event)
 
     async def _reconnect_agents(self) -> None:
         async with self.floor.store.transaction() as tx:

@@ -15,7 +15,7 @@ from fairdial.core.agent import AgentSession, AgentState
 from fairdial.core.campaign import Campaign
 from fairdial.core.ids import SessionId
 from fairdial.core.outcome import Disposition
-from fairdial.exceptions import ImpossibleEvent, Overtaken
+from fairdial.exceptions import FairdialError, ImpossibleEvent, Overtaken
 from fairdial.flow import agent_desk
 from fairdial.flow.floor import Floor, log
 
@@ -79,6 +79,9 @@ class SimulatedAgents:
                 await self._look()
                 if ears.done():
                     ears.result()
+                    raise FairdialError(
+                        "the phones of the simulated agents ended; start the run again"
+                    )
                 await asyncio.sleep(LOOK_S)
         finally:
             ears.cancel()

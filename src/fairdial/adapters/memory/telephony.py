@@ -1,6 +1,6 @@
 """A telephony engine without a network: it keeps the port's promises and does what it is told.
 
-Tests and simulators play the called party and the network: `ring`, `answer`, `end`. It checks
+Tests and simulators play the called party and the network: `ring`, `answer`, `press`, `end`. It checks
 permits as every engine does, dials an attempt once only, and can die and come back.
 """
 
@@ -19,6 +19,7 @@ from fairdial.ports import (
     CallAnswered,
     CallBridged,
     CallDialed,
+    CallDigit,
     CallEnded,
     CallRinging,
     Clock,
@@ -46,6 +47,8 @@ class MemoryTelephony:
         self.bridges: dict[AttemptId, SessionId] = {}
         self.legs: set[SessionId] = set()
         self.played: list[tuple[AttemptId, Message]] = []
+        self.messages_go_on = False
+        """Messages play until the call ends: there is time to press a key."""
         self.drops_dials = False
         """The command is lost: the engine died between taking it and sending the INVITE."""
 
@@ -98,6 +101,8 @@ class MemoryTelephony:
         self._check_up()
         if attempt_id in self.answered:
             self.played.append((attempt_id, message))
+            if self.messages_go_on:
+                return
             self._tell(MessagePlayed(attempt_id=attempt_id, message=message, at=self._clock.now()))
 
     async def hang_up(self, attempt_id: AttemptId) -> None:
@@ -129,6 +134,11 @@ class MemoryTelephony:
             self.answered.add(attempt_id)
             self._tell(CallAnswered(attempt_id=attempt_id, at=self._clock.now()))
 
+    def press(self, attempt_id: AttemptId, digit: str) -> None:
+        """The called party presses a key."""
+        if attempt_id in self.answered:
+            self._tell(CallDigit(attempt_id=attempt_id, at=self._clock.now(), digit=digit))
+
     def end(self, attempt_id: AttemptId, cause: EndCause, *, raw: str = "") -> None:
         """The network leg goes."""
         if self.up.pop(attempt_id, None) is not None:
@@ -140,14 +150,14 @@ class MemoryTelephony:
                 )
             )
 
-    def die(self) -> None:
+    def die(self, *, for_good: bool = False) -> None:
         """Every leg is gone at once, and nobody says so call by call."""
         self._is_up = False
         self.up.clear()
         self.answered.clear()
         self.bridges.clear()
         self.legs.clear()
-        self._tell(EngineDown(at=self._clock.now(), why="killed"))
+        self._tell(EngineDown(at=self._clock.now(), why="killed", is_final=for_good))
 
     def _tell(self, event: TelephonyEvent) -> None:
         self._events.put_nowait(event)

@@ -385,7 +385,7 @@ class SipTelephony:
                     f"not started again ({self._down_why}); see "
                     f"{self._settings.data_dir / 'engine.log'}, then restart the dialer"
                 )
-                self._put(EngineDown(at=self._clock.now(), why=self._down_why))
+                self._put(EngineDown(at=self._clock.now(), why=self._down_why, is_final=True))
                 return None
             await asyncio.sleep(_BACKOFF_S[len(recent) - 1])
             try:
