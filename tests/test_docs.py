@@ -9,8 +9,9 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
-import click
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from fairdial import __version__
@@ -50,18 +51,18 @@ def test_the_settings_page_lists_every_variable_with_its_default() -> None:
     assert table((REFERENCE / "settings.md").read_text(encoding="utf-8")) == defaults
 
 
-def commands(group: click.Group, chain: str) -> dict[str, click.Command]:
+def commands(group: TyperGroup, chain: str) -> dict[str, Any]:
     """Every command by the words that are typed."""
-    found: dict[str, click.Command] = {}
+    found: dict[str, Any] = {}
     for name, command in group.commands.items():
-        if isinstance(command, click.Group):
+        if isinstance(command, TyperGroup):
             found |= commands(command, f"{chain} {name}")
         else:
             found[f"{chain} {name}"] = command
     return found
 
 
-def shown_default(option: click.Parameter) -> str:
+def shown_default(option: Any) -> str:
     """A default as the page writes it: off for a switch, a dash for none."""
     if option.default is None:
         return "–"
@@ -70,7 +71,7 @@ def shown_default(option: click.Parameter) -> str:
 
 def test_the_commands_page_lists_every_command_and_option_with_its_default() -> None:
     program = get_command(cli)
-    assert isinstance(program, click.Group)
+    assert isinstance(program, TyperGroup)
     expected = {
         name: {
             option.opts[0]: shown_default(option)
@@ -91,6 +92,7 @@ def keys_of(shown: ast.Dict, before: str = "") -> list[str]:
     found = []
     for key, value in zip(shown.keys, shown.values, strict=True):
         assert isinstance(key, ast.Constant)
+        assert isinstance(key.value, str)
         name = f"{before}{key.value}"
         found += keys_of(value, f"{name}.") if isinstance(value, ast.Dict) else [name]
     return found

@@ -75,6 +75,7 @@ SAMPLES: Mapping[type, Sequence[Sample]] = {
     line.Bridged: [Sample(event=line.Bridged())],
     line.DeadlinePassed: [Sample(event=line.DeadlinePassed())],
     line.MessagePlayed: [Sample(event=line.MessagePlayed())],
+    line.OptedOut: [Sample(event=line.OptedOut())],
     line.HangUpAsked: [Sample(event=line.HangUpAsked())],
     line.AgentLost: [Sample(event=line.AgentLost())],
     line.LegEnded: [Sample(event=line.LegEnded(cause=EndCause.NO_ANSWER, raw=""))],
