@@ -373,6 +373,9 @@ class Transaction(Protocol):
     ) -> None:
         """A number must not be called; consent towards the seller is withdrawn with it."""
 
+    async def sellers(self) -> dict[SellerId, str]:
+        """Every seller that calls are made for, with its name."""
+
     # the gate
     async def lock_number(self, number: E164) -> None:
         """One judgement of a number at a time."""
@@ -412,6 +415,9 @@ class Transaction(Protocol):
 
     async def open_attempts_to(self, number: E164, seller_id: SellerId) -> list[AttemptId]:
         """Attempts to a number for a seller that are not ended."""
+
+    async def suppressed_in_flight(self, campaign_id: CampaignId) -> list[AttemptId]:
+        """Unanswered calls to numbers that were suppressed after their permit."""
 
     async def abandon_record(self, campaign_id: CampaignId, now: Instant) -> AbandonRecord:
         """Live answers and abandoned calls in the legal window."""
@@ -478,7 +484,7 @@ class Transaction(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class AuditFinding:
     """Something that the audit found wrong."""
 
     what: str
@@ -498,5 +504,5 @@ class Store(Protocol):
     async def audit_head(self) -> int:
         """How many entries the chain's head says there are."""
 
-    async def audit_findings(self) -> list[Finding]:
+    async def audit_findings(self) -> list[AuditFinding]:
         """Where permits, refusals and attempts disagree with the chain or with each other."""

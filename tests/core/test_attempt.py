@@ -24,6 +24,7 @@ NETWORK: tuple[line.Event, ...] = (
     line.Answered(session_id=ADA),
     line.Bridged(),
     line.MessagePlayed(),
+    line.OptedOut(),
     *(line.LegEnded(cause=cause, raw="SIP") for cause in EndCause),
 )
 OURS: tuple[line.Event, ...] = (
@@ -91,6 +92,59 @@ def test_nobody_free_by_the_connect_deadline_is_abandoned_and_hears_the_message(
     assert attempt.state is AttemptState.MESSAGE
     assert attempt.is_abandoned
     assert actions[-1] == line.PlayMessage(message=line.Message.ABANDONED)
+
+
+def hears_the_message(*more: line.Event) -> tuple[Attempt, list[line.Action]]:
+    """Nobody was free; then what comes while the message plays."""
+    start = (line.Dialed(), line.Rang(), line.Answered(session_id=None), line.DeadlinePassed())
+    _, before = after(*start)
+    attempt, actions = after(*start, *more)
+    return attempt, actions[len(before) :]
+
+
+def test_the_key_of_the_message_is_a_stop_request_and_ends_the_call_at_once() -> None:
+    attempt, actions = hears_the_message(line.OptedOut())
+    assert attempt.disposition is Disposition.STOP_CALLING
+    assert actions == [line.RecordStopRequest(), line.HangUp()]
+
+
+def test_a_call_that_ends_by_the_key_is_abandoned_all_the_same() -> None:
+    ended = line.LegEnded(cause=EndCause.WE_HUNG_UP, raw="our BYE")
+    attempt, actions = hears_the_message(line.OptedOut(), ended, line.NothingToRecord())
+    assert (attempt.state, attempt.outcome, attempt.disposition, attempt.is_abandoned) == (
+        AttemptState.CLOSED,
+        Outcome.ABANDONED,
+        Disposition.STOP_CALLING,
+        True,
+    )
+    assert actions[-1] == line.Close()
+
+
+def test_the_key_pressed_again_and_again_is_one_stop_request() -> None:
+    _, actions = hears_the_message(line.OptedOut(), line.OptedOut(), line.MessagePlayed())
+    assert actions.count(line.RecordStopRequest()) == 1
+
+
+def test_the_key_in_the_seconds_after_the_message_still_counts() -> None:
+    attempt, _ = hears_the_message(line.MessagePlayed(), line.OptedOut())
+    assert attempt.disposition is Disposition.STOP_CALLING
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        (),
+        (line.Dialed(),),
+        (line.Dialed(), line.Rang()),
+        (line.Dialed(), line.Answered(session_id=None)),
+        (line.Dialed(), line.Answered(session_id=ADA)),
+        (line.Dialed(), line.Answered(session_id=ADA), line.Bridged()),
+        (line.Dialed(), line.LegEnded(cause=EndCause.BUSY, raw="")),
+    ],
+)
+def test_the_key_means_nothing_while_no_message_plays(before: tuple[line.Event, ...]) -> None:
+    attempt, _ = after(*before)
+    assert line.step(attempt, line.OptedOut(), NOW) == line.Step(attempt=attempt)
 
 
 def test_the_connect_deadline_is_kept_on_the_attempt() -> None:
@@ -195,7 +249,7 @@ def test_no_pair_is_both_handled_and_ignored() -> None:
 @given(st.lists(st.sampled_from(NETWORK + OURS), max_size=30))
 def test_any_order_of_events_ends_once_and_truthfully(events: list[line.Event]) -> None:
     attempt = an_attempt()
-    used = voided = closes = 0
+    used = voided = closes = stops = 0
     for seconds, event in enumerate(events):
         try:
             step = line.step(attempt, event, NOW + timedelta(seconds=seconds))
@@ -205,6 +259,11 @@ def test_any_order_of_events_ends_once_and_truthfully(events: list[line.Event]) 
         used += step.actions.count(line.MarkPermitUsed())
         voided += step.actions.count(line.VoidPermit())
         closes += step.actions.count(line.Close())
+        stops += step.actions.count(line.RecordStopRequest())
+        if line.RecordStopRequest() in step.actions:
+            # Never without ending the call, and only while a message has the line.
+            assert before.state is AttemptState.MESSAGE
+            assert line.HangUp() in step.actions
         if before.state in (AttemptState.ENDED, AttemptState.CLOSED):
             # An ended attempt never rings, plays or joins anything again.
             assert not step.actions
@@ -216,6 +275,10 @@ def test_any_order_of_events_ends_once_and_truthfully(events: list[line.Event]) 
     assert voided <= 1
     assert not (used and voided)
     assert closes <= 1
+    assert stops <= 1
+    if stops:
+        assert attempt.is_abandoned
+        assert attempt.disposition is not None
     ended = attempt.state in (AttemptState.ENDED, AttemptState.CLOSED)
     assert ended == (attempt.outcome is not None)
     if attempt.dialed_at is not None:

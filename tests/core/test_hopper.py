@@ -16,6 +16,7 @@ PLAN = RetryPlan(
     rules={
         Outcome.NO_ANSWER: RetryRule(after=timedelta(hours=2), attempts_max=3),
         Outcome.BUSY: RetryRule(after=timedelta(minutes=15), attempts_max=3),
+        Outcome.ABANDONED: RetryRule(after=timedelta(days=3), attempts_max=3),
     }
 )
 
@@ -66,9 +67,18 @@ def test_an_agreed_callback_is_due_at_its_time() -> None:
     assert step == Again(at=at, why="callback agreed")
 
 
-@pytest.mark.parametrize(
-    "disposition",
-    [Disposition.SALE, Disposition.NOT_INTERESTED, Disposition.STOP_CALLING],
-)
+@pytest.mark.parametrize("disposition", [Disposition.SALE, Disposition.NOT_INTERESTED])
 def test_a_conversation_finishes_the_lead(disposition: Disposition) -> None:
     assert next_step(Outcome.CONNECTED, disposition) == Finished(why=disposition.value)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CONNECTED, Outcome.ABANDONED])
+def test_who_asked_not_to_be_called_again_is_never_tried_again(outcome: Outcome) -> None:
+    asked = next_step(outcome, Disposition.STOP_CALLING)
+    assert asked == Finished(why="asked not to be called again")
+
+
+def test_an_abandoned_call_comes_back_when_the_retry_plan_says() -> None:
+    assert next_step(Outcome.ABANDONED) == Again(
+        at=NOW + timedelta(days=3), why="abandoned: retry plan"
+    )

@@ -19,10 +19,11 @@ from fairdial.core.campaign import DialMode, Pace
 from fairdial.core.ids import E164, LeadId, ListId
 from fairdial.core.intake import NewLead
 from fairdial.core.lead import LineType, Party, StatedLocation
-from fairdial.core.outcome import Disposition
+from fairdial.core.outcome import Disposition, Outcome
 from fairdial.exceptions import CampaignBusy, EngineUnavailable
 from fairdial.flow import agent_desk
 from fairdial.flow.dialer import Dialer
+from fairdial.flow.stop_request import take_stop_request
 from fairdial.flow.verify import verify_audit
 
 NUMBERS = [f"+1212555{n:04}" for n in range(100, 124)]
@@ -211,3 +212,28 @@ async def test_an_engine_that_is_gone_for_good_ends_the_run_and_says_why(
             await asyncio.wait_for(running, 12)
     assert await stage.one("SELECT count(*) FROM attempt WHERE state <> 'closed'") == 0
     assert await stage.one("SELECT count(*) FROM lead WHERE state = 'claimed'") == 0
+
+
+async def test_a_stop_request_from_outside_takes_back_a_phone_that_rings(
+    stage: Stage, dialer: Dialer
+) -> None:
+    await load(stage)
+    await stage.telephony.start()
+    running = asyncio.create_task(dialer.run())
+    await asyncio.wait_for(dialer.started.wait(), 10)
+    await agent_desk.log_in(stage.floor, dialer.campaign, name="Ada", phone="sip:ada@127.0.0.1")
+    await until(lambda: len(stage.telephony.wire) == 1)
+    attempt_id = stage.telephony.wire[0]
+    number = (await stage.attempt(attempt_id)).number
+    sellers = await take_stop_request(
+        stage.store, number, source="a letter", now=stage.floor.clock.now()
+    )
+    assert sellers == ["Meridian Savings Bank"]
+    await until(lambda: attempt_id not in stage.telephony.up)
+    dialer.stopping.set()
+    await asyncio.wait_for(running, 12)
+    ended = await stage.attempt(attempt_id)
+    assert ended.outcome is Outcome.CANCELLED
+    assert await stage.one("SELECT actor FROM audit_entry WHERE kind = 'suppression.added'") == (
+        "operator"
+    )

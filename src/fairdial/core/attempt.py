@@ -25,6 +25,13 @@ RING_SLACK = timedelta(seconds=10)
 DIAL_LIMIT = timedelta(seconds=40)
 """How long an attempt may stay unanswered without ringing, the SIP timers included."""
 
+OPT_OUT_KEY = "9"
+"""The key by which who hears the abandoned-call message is not called again.
+
+47 CFR 64.1200(a)(7)(i)(B) asks for a mechanism by voice or key press that records the number on the
+seller's do-not-call list and ends the call at once. The recording has to name this key.
+"""
+
 
 class AttemptState(StrEnum):
     """Where an attempt stands."""
@@ -162,6 +169,11 @@ class MessagePlayed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptedOut:
+    """The called party pressed `OPT_OUT_KEY`; it counts while a recorded message has the line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HangUpAsked:
     """Somebody of ours wants this call to end: the agent, an operator, a suppression."""
 
@@ -200,6 +212,7 @@ Event = (
     | Bridged
     | DeadlinePassed
     | MessagePlayed
+    | OptedOut
     | HangUpAsked
     | AgentLost
     | LegEnded
@@ -241,6 +254,11 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStopRequest:
+    """The called party does not want to be called again: suppress the number for the seller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseAgent:
     """The reserved agent is free again: this call will not reach them."""
 
@@ -272,6 +290,7 @@ Action = (
     | Bridge
     | PlayMessage
     | HangUp
+    | RecordStopRequest
     | ReleaseAgent
     | ConnectAgent
     | StartWrapUp
@@ -363,6 +382,13 @@ def _permit_expired(a: Attempt, _: DeadlinePassed, now: Instant) -> Step:
 
 def _message_played(a: Attempt, _: MessagePlayed, __: Instant) -> Step:
     return Step(attempt=a, actions=(HangUp(),))
+
+
+def _opted_out(a: Attempt, _: OptedOut, __: Instant) -> Step:
+    if a.disposition is Disposition.STOP_CALLING:
+        return Step(attempt=a)  # Pressed again while our BYE is on its way.
+    after = replace(a, disposition=Disposition.STOP_CALLING, hang_up_asked=True)
+    return Step(attempt=after, actions=(RecordStopRequest(), HangUp()))
 
 
 def _hang_up(a: Attempt, _: HangUpAsked, __: Instant) -> Step:
@@ -475,6 +501,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type], Callable[..., Step]] = {
     (S.TALKING, HangUpAsked): _hang_up,
     (S.TALKING, AgentLost): _agent_lost_in_talk,
     (S.MESSAGE, MessagePlayed): _message_played,
+    (S.MESSAGE, OptedOut): _opted_out,
     (S.MESSAGE, HangUpAsked): _hang_up,
     (S.MESSAGE, LegEnded): _ended_message,
     (S.ENDED, Disposed): _disposed,
@@ -482,7 +509,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type], Callable[..., Step]] = {
 }
 """What each state makes of each event. The diagram in the docs is drawn from this table."""
 
-_NETWORK = (Dialed, Rang, Answered, Bridged, MessagePlayed, LegEnded)
+_NETWORK = (Dialed, Rang, Answered, Bridged, MessagePlayed, OptedOut, LegEnded)
 
 IGNORED: frozenset[tuple[AttemptState, type]] = frozenset(
     # Doubled or overtaken network events: what they say is known or no longer matters.
@@ -491,6 +518,8 @@ IGNORED: frozenset[tuple[AttemptState, type]] = frozenset(
     + [(S.MESSAGE, e) for e in (Dialed, Rang, Answered, Bridged)]
     + [(S.TALKING, e) for e in (Bridged, MessagePlayed)]
     + [(s, e) for s in (S.ENDED, S.CLOSED) for e in (*_NETWORK, NotDialed)]
+    # A key that nobody was asked to press: it means nothing to us.
+    + [(s, OptedOut) for s in OPEN_STATES - {S.MESSAGE}]
     # Our own late words: the call moved on between the decision and its record.
     + [(s, e) for s in (S.ENDED, S.CLOSED) for e in (DeadlinePassed, HangUpAsked, AgentLost)]
     + [(s, DeadlinePassed) for s in (S.TALKING, S.MESSAGE)]

@@ -54,6 +54,9 @@ def after_attempt(
     callback_at: Instant | None = None,
 ) -> NextStep:
     """The lead's next step after an attempt; `attempts` counts those dialed, this one included."""
+    if disposition is Disposition.STOP_CALLING:
+        # Whatever came of the call: who hears the abandoned-call message can ask by a key.
+        return _after_talk(disposition)
     if outcome is Outcome.CONNECTED and disposition is not Disposition.MACHINE:
         if disposition is Disposition.CALLBACK and callback_at is not None:
             return Again(at=callback_at, why="callback agreed")
@@ -76,11 +79,12 @@ def _after_talk(disposition: Disposition | None) -> NextStep:
             return Finished(why="talked to, no disposition recorded")
         case Disposition.CALLBACK:
             return Finished(why="callback wished, no time agreed")
+        case Disposition.STOP_CALLING:
+            return Finished(why="asked not to be called again")
         case (
             Disposition.SALE
             | Disposition.NOT_INTERESTED
             | Disposition.WRONG_PERSON
-            | Disposition.STOP_CALLING
             | Disposition.HUNG_UP
             | Disposition.MACHINE
         ):

@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 
 class Disposition(StrEnum):
-    """What the agent recorded about the conversation."""
+    """What the agent recorded about the conversation; or a stop request made by a key."""
 
     SALE = "sale"
     NOT_INTERESTED = "not_interested"
@@ -37,7 +37,7 @@ class Disposition(StrEnum):
     WRONG_PERSON = "wrong_person"
     MACHINE = "machine"
     STOP_CALLING = "stop_calling"
-    """The person asked not to be called again: a suppression at once."""
+    """The person asked not to be called again, an agent or by a key: a suppression at once."""
     HUNG_UP = "hung_up"
     """The person hung up before the purpose could be said."""
     NO_DISPOSITION = "no_disposition"

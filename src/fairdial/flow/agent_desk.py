@@ -11,13 +11,13 @@ from fairdial.core import attempt as line
 from fairdial.core.agent import AgentSession, AgentState
 from fairdial.core.attempt import Attempt
 from fairdial.core.campaign import Campaign
-from fairdial.core.facts import SuppressionKind
 from fairdial.core.ids import AgentId, CampaignId, Instant, SessionId
 from fairdial.core.outcome import Disposition
 from fairdial.exceptions import EngineUnavailable, ImpossibleEvent, Overtaken
 from fairdial.flow.call_events import apply, match_waiting
 from fairdial.flow.close import close
 from fairdial.flow.floor import Floor, about, log
+from fairdial.flow.stop_request import record_stop_request
 from fairdial.ports import AgentLegDown, AgentLegUp, Transaction
 
 
@@ -137,22 +137,15 @@ async def stop_calling(floor: Floor, session_id: SessionId) -> None:
                 f"agent session {session_id} has no call; name the number to suppress instead"
             )
         campaign = floor.campaigns[attempt.campaign_id]
-        await tx.suppress(
-            attempt.number,
-            SuppressionKind.INTERNAL,
+        await record_stop_request(
+            tx,
+            campaign,
+            attempt,
             source=f"asked agent {session.agent_name}",
-            seller_id=campaign.seller_id,
-            registered_on=now.date(),
+            actor=_who(session),
             now=now,
         )
         others = await tx.open_attempts_to(attempt.number, campaign.seller_id)
-        tx.audit(
-            "suppression.added",
-            attempt.number,
-            {"kind": "internal", "seller": campaign.seller_name, "attempt": attempt.id},
-            actor=_who(session),
-            at=now,
-        )
     for other in others:
         if other != attempt.id:
             await apply(floor, other, line.HangUpAsked(), now)

@@ -20,10 +20,12 @@ from fairdial.core.outcome import Disposition
 from fairdial.exceptions import EngineUnavailable, ImpossibleEvent, Overtaken
 from fairdial.flow.close import close
 from fairdial.flow.floor import Floor, about, log
+from fairdial.flow.stop_request import record_stop_request
 from fairdial.ports import (
     CallAnswered,
     CallBridged,
     CallDialed,
+    CallDigit,
     CallEnded,
     CallEvent,
     CallNotDialed,
@@ -31,6 +33,9 @@ from fairdial.ports import (
     MessagePlayed,
     Transaction,
 )
+
+OPTED_OUT = f"pressed {line.OPT_OUT_KEY} on the abandoned-call message"
+"""The source of a suppression that was asked for by key."""
 
 _AUDITED = frozenset(AttemptState) - {AttemptState.PERMITTED}
 
@@ -51,6 +56,12 @@ async def on_call_event(floor: Floor, event: CallEvent) -> None:
                 happened = line.Bridged()
             case MessagePlayed():
                 happened = line.MessagePlayed()
+            case CallDigit(digit=line.OPT_OUT_KEY):
+                happened = line.OptedOut()
+            case CallDigit():
+                # Which key stays untold: in a talk it may be part of a card's number.
+                log.info("a key was pressed that means nothing to us")
+                return
             case CallEnded(cause=cause, raw=raw):
                 happened = line.LegEnded(cause=cause, raw=raw)
             case _:
@@ -69,7 +80,7 @@ async def apply(floor: Floor, attempt_id: AttemptId, event: line.Event, now: Ins
 
 
 async def _apply(floor: Floor, attempt_id: AttemptId, event: line.Event, now: Instant) -> None:
-    durable = isinstance(event, (line.NotDialed, line.Disposed))
+    durable = isinstance(event, (line.NotDialed, line.Disposed, line.OptedOut))
     async with floor.store.transaction(durable=durable) as tx:
         before = await tx.attempt(attempt_id)
         if before is None:
@@ -82,11 +93,23 @@ async def _apply(floor: Floor, attempt_id: AttemptId, event: line.Event, now: In
         except ImpossibleEvent as error:
             log.error("%s", error)
             return
+        if stepped.attempt is before and isinstance(event, line.OptedOut):
+            log.info("a key was pressed; while the call is %s it means nothing", before.state.value)
         await record(tx, floor, before, stepped, now)
+    if stepped.attempt.state is not before.state:
+        log.info("%s", _in_words(stepped.attempt))
     learn(floor, before, stepped.attempt)
     await _tell_engine(floor, stepped)
     if any(isinstance(a, line.ReleaseAgent) for a in stepped.actions):
         await match_waiting(floor, before.campaign_id)
+
+
+def _in_words(attempt: Attempt) -> str:
+    """Where an attempt stands, for the log; the attempt's id is on the line already."""
+    if attempt.outcome is None:
+        return attempt.state.value
+    raw = f" ({attempt.raw})" if attempt.raw else ""
+    return f"{attempt.state.value}: {attempt.outcome.value}{raw}"
 
 
 async def _offer(tx: Transaction, attempt: Attempt, now: Instant) -> line.Answered:
@@ -138,6 +161,12 @@ async def record(
                 await _move_agent(tx, session_id, desk.Connected(), now)
             case line.StartWrapUp(session_id=session_id):
                 await _start_wrap_up(tx, campaign, after, session_id, now)
+            case line.RecordStopRequest():
+                # No other call to the number can be open now that would have to end as well: the
+                # table of attempts allows one.
+                await record_stop_request(
+                    tx, campaign, after, source=OPTED_OUT, actor="called_party", now=now
+                )
             case line.Close():
                 await close(tx, campaign, after, line.NothingToRecord(), now)
             case line.Bridge() | line.PlayMessage() | line.HangUp():

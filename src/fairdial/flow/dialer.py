@@ -19,7 +19,13 @@ from fairdial.core.agent import AgentSession, AgentState
 from fairdial.core.attempt import Attempt, AttemptState
 from fairdial.core.campaign import Campaign, CampaignState
 from fairdial.core.ids import DialerId, Instant
-from fairdial.exceptions import CampaignBusy, EngineUnavailable, FairdialError, Overtaken
+from fairdial.exceptions import (
+    CampaignBusy,
+    EngineUnavailable,
+    FairdialError,
+    Overtaken,
+    StoreUnavailable,
+)
 from fairdial.flow import agent_desk
 from fairdial.flow.call_events import apply, match_waiting, on_call_event
 from fairdial.flow.floor import Floor, about, log
@@ -83,6 +89,7 @@ class Dialer:
         floor, campaign = self.floor, self.campaign
         floor.campaigns[campaign.id] = campaign
         lease = await self._take()
+        is_store_lost = False
         try:
             await recover(floor, campaign.id)
             await self._learn_from_history()
@@ -96,15 +103,22 @@ class Dialer:
                 )
                 for task in done:
                     task.result()
+            except StoreUnavailable:
+                # Nothing can be looked up or written, and asking again only costs time in which
+                # phones ring for nobody: the engine's stop ends the calls, the next run recovers.
+                is_store_lost = True
+                raise
             finally:
                 for task in (ticker, keeper):
                     await _end(task)
-                with contextlib.suppress(FairdialError):
-                    await self._wind_down()
+                if not is_store_lost:
+                    with contextlib.suppress(FairdialError):
+                        await self._wind_down()
                 await _end(listener)
         finally:
-            with contextlib.suppress(FairdialError):
-                await self._give_back(lease)
+            if not is_store_lost:
+                with contextlib.suppress(FairdialError):
+                    await self._give_back(lease)
 
     # --- the lease --------------------------------------------------------------------------------
 
@@ -248,9 +262,14 @@ class Dialer:
         floor, now = self.floor, self.floor.clock.now()
         async with floor.store.transaction() as tx:
             overdue = await tx.overdue_attempts(self.campaign.id, now)
+            suppressed = await tx.suppressed_in_flight(self.campaign.id)
         for attempt_id in overdue:
             with about(attempt_id):
                 await apply(floor, attempt_id, line.DeadlinePassed(), now)
+        for attempt_id in suppressed:
+            with about(attempt_id):
+                log.info("the number was suppressed while its phone rang; the call is taken back")
+                await apply(floor, attempt_id, line.HangUpAsked(), now)
         await agent_desk.end_overdue_wrap_ups(floor, self.campaign.id)
         await match_waiting(floor, self.campaign.id)
 

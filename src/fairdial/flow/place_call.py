@@ -25,9 +25,11 @@ async def place_call(floor: Floor, lease: Lease, lead: Lead) -> Attempt | Refusa
     """Judge one due lead and ring it if every rule allows. Raises `CampaignBusy` if fenced off."""
     decision = await judge(floor, lease, lead)
     if isinstance(decision, Refusal):
+        log.info("lead %s refused by %s", lead.id, ", ".join(v.rule for v in decision.reasons))
         return decision
     attempt, granted = decision
     with about(attempt.id):
+        log.info("permitted: permit %s, lead %s", granted.id, lead.id)
         try:
             await floor.telephony.dial(granted, ring_s=attempt.ring_s)
         except (EngineUnavailable, PermitMisused) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairdial.core.audit import ChainWalk
-from fairdial.ports import Finding, Store
+from fairdial.ports import AuditFinding, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +13,7 @@ class AuditReport:
     """What the audit found."""
 
     entries: int
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
 
 
 async def verify_audit(store: Store) -> AuditReport:
@@ -26,5 +26,5 @@ async def verify_audit(store: Store) -> AuditReport:
             break
     else:
         fault = walk.end(last_seq=await store.audit_head())
-    found = [] if fault is None else [Finding(what=f"entry {fault.seq}", why=fault.why)]
+    found = [] if fault is None else [AuditFinding(what=f"entry {fault.seq}", why=fault.why)]
     return AuditReport(entries=walk.length, findings=(*found, *await store.audit_findings()))

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from fairdial.adapters.carrier.ear import Ear, Percept
-from fairdial.adapters.carrier.person import VoiceEar, script_of
+from fairdial.adapters.carrier.person import Frame, KeyFrame, VoiceEar, script_of
 from fairdial.adapters.carrier.population import Behaviour, Decision, Persona, Population
+from fairdial.media import digits
 from fairdial.media.g711 import SILENCE_ULAW
 from fairdial.media.speech import speech_frames
 from fairdial.media.tones import Sound, sound_frames
@@ -26,13 +27,13 @@ FRAMES_MAX = 50 * 120
 def play(persona: Persona, *, voice_at_s: float | None) -> tuple[list[Percept], float]:
     """What an ear hears of a persona when a voice begins at a time, and how long the call is."""
     script, ear = script_of(persona), Ear()
-    frames = []
+    frames: list[Frame] = []
     heard: list[Percept] = []
     try:
         frames.append(next(script))
         while len(frames) < FRAMES_MAX:
             now = len(frames) / 50
-            heard += ear.listen(frames[-1:], now)
+            heard += ear.listen([f for f in frames[-1:] if isinstance(f, bytes)], now)
             frames.append(script.send(voice_at_s is not None and now >= voice_at_s))
     except StopIteration:
         pass
@@ -66,6 +67,29 @@ def test_a_voicemail_greets_beeps_and_records_for_thirty_seconds() -> None:
     heard, lasted_s = play(machine, voice_at_s=1.0)
     assert heard == [Percept.VOICE, Percept.BEEP, Percept.SILENCE]
     assert lasted_s == pytest.approx(4.0 + 0.4 + 30.0, abs=0.05)
+
+
+def test_a_person_who_is_to_press_a_key_does_so_two_seconds_into_the_voice() -> None:
+    script = script_of(replace(PERSON, presses="9"))
+    sent = [next(script), *(script.send(n >= 75) for n in range(350))]
+    first = next(n for n, frame in enumerate(sent) if isinstance(frame, KeyFrame))
+    # A voice is there from 1.5 s on.
+    assert first / 50 == pytest.approx(1.5 + 2.0, abs=0.05)
+    keys = [frame for frame in sent if isinstance(frame, KeyFrame)]
+    assert tuple(key.payload for key in keys) == digits.press("9")
+    assert [key.is_first for key in keys] == [True] + [False] * (len(keys) - 1)
+
+
+def test_who_hears_no_voice_presses_no_key() -> None:
+    assert play(replace(PERSON, presses="9"), voice_at_s=None) == (
+        [Percept.VOICE, Percept.SILENCE],
+        5.0,
+    )
+
+
+def test_who_pressed_a_key_hangs_up_when_nothing_comes_of_it() -> None:
+    _, lasted_s = play(replace(PERSON, presses="9"), voice_at_s=1.5)
+    assert lasted_s == pytest.approx(1.5 + 2.0 + len(digits.press("9")) / 50 + 4.0, abs=0.05)
 
 
 def test_a_click_is_no_voice_and_speech_is() -> None:

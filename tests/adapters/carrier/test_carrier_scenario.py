@@ -37,6 +37,7 @@ ring_s = 1
 talk_s = 2.5
 says = "stop"
 patience_s = 9
+presses = "9"
 [[number]]
 number = "+12125550143"
 does = "declined"
@@ -58,7 +59,12 @@ def test_reads_everything_that_can_be_said(tmp_path: Path) -> None:
         talk=TalkHabits(mean_s=5.5, stop=0.5),
         overrides={
             "+12125550142": Override(
-                does=Behaviour.PERSON, ring_s=1.0, talk_s=2.5, says=Decision.STOP, patience_s=9.0
+                does=Behaviour.PERSON,
+                ring_s=1.0,
+                talk_s=2.5,
+                says=Decision.STOP,
+                patience_s=9.0,
+                presses="9",
             ),
             "+12125550143": Override(does=Behaviour.DECLINED, code=607),
         },
@@ -124,6 +130,18 @@ def test_the_population_is_the_scripted_one(tmp_path: Path) -> None:
             r"number\[1\]\.ring_s must be a number",
         ),
         (
+            "[[number]]\nnumber = '+12125550142'\ndoes = 'person'\npresses = '99'",
+            r"number\[1\]\.presses must be one key of 0123456789\*#ABCD, not '99'",
+        ),
+        (
+            "[[number]]\nnumber = '+12125550142'\ndoes = 'person'\npresses = 9",
+            r"number\[1\]\.presses must be one key of 0123456789\*#ABCD, not 9",
+        ),
+        (
+            "[[number]]\nnumber = '+12125550142'\ndoes = 'voicemail'\npresses = '9'",
+            r"number\[1\]\.presses only a person has a finger for it, not voicemail",
+        ),
+        (
             "[[number]]\nnumber = '+12125550142'\ndoes = 'busy'\n" * 2,
             r"number\[2\]\.number \+12125550142 is scripted twice",
         ),
@@ -153,5 +171,5 @@ def test_the_example_of_the_manual_is_a_scenario(tmp_path: Path) -> None:
     manual = Path(__file__).parents[3] / "docs" / "reference" / "carrier.md"
     example = manual.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
     scenario = read_scenario(write(tmp_path, example))
-    assert (scenario.seed, scenario.mix[Behaviour.PERSON], len(scenario.overrides)) == (7, 0.9, 3)
+    assert (scenario.seed, scenario.mix[Behaviour.PERSON], len(scenario.overrides)) == (7, 0.9, 4)
     assert (scenario.ring.mean_s, scenario.talk) == (RingHabits().mean_s, TalkHabits())

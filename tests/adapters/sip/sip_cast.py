@@ -240,6 +240,10 @@ class Ear(asyncio.DatagramProtocol):
             await asyncio.sleep(0.01)
         pytest.fail(f"heard {len(self.heard)} packets instead of {count}")
 
+    def send(self, packet: RtpPacket, *, to: tuple[str, int]) -> None:
+        """Send one packet."""
+        self._transport.sendto(rtp.build(packet), to)
+
     async def say(
         self, words: list[bytes], *, to: tuple[str, int], payload_type: int = 0, seq: int = 0
     ) -> None:
@@ -253,7 +257,7 @@ class Ear(asyncio.DatagramProtocol):
                 ssrc=self.port,
                 payload=word,
             )
-            self._transport.sendto(rtp.build(packet), to)
+            self.send(packet, to=to)
             await asyncio.sleep(g711.FRAME_S)
 
 

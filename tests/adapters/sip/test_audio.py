@@ -10,13 +10,14 @@ from uuid import uuid4
 import pytest
 
 from fairdial.core.ids import AttemptId, SessionId
-from fairdial.media import g711
+from fairdial.media import digits, g711
 from fairdial.media.rtp import RtpPacket
 from fairdial.ports import (
     AgentLegDown,
     AgentLegUp,
     CallAnswered,
     CallBridged,
+    CallDigit,
     CallEnded,
     LiveLegs,
     Message,
@@ -41,6 +42,22 @@ class Party:
         said = words(letter, 10)
         await self.ear.say(said, to=self.ours, payload_type=payload_type, seq=seq)
         return said
+
+    async def presses(self, digit: str, *, payload_type: int = 101, seq: int = 0) -> None:
+        """Press a key: seven packets of one press, as a phone sends them."""
+        for n, event in enumerate(digits.press(digit)):
+            self.ear.send(
+                RtpPacket(
+                    payload_type=payload_type,
+                    marker=n == 0,
+                    seq=seq + n,
+                    timestamp=160 * seq,
+                    ssrc=self.ear.port,
+                    payload=event,
+                ),
+                to=self.ours,
+            )
+            await asyncio.sleep(g711.FRAME_S)
 
     async def hears(self, said: list[bytes]) -> bool:
         """Whether all of it arrives, in order and with nothing in between."""
@@ -176,6 +193,59 @@ async def test_keys_pressed_pass_through(line: Line, sipp: PlaySipp, ear: OpenEa
     assert agent.ear.heard[-1].payload_type == 101
 
 
+async def test_a_key_is_told_once_for_each_press(line: Line, sipp: PlaySipp, ear: OpenEar) -> None:
+    attempt, called = await _called_party(line, sipp, ear)
+    await called.says("C")
+    for n, digit in enumerate("9*99"):
+        await called.presses(digit, seq=100 + 50 * n)
+    await line.until_told(CallDigit, attempt, count=4)
+    await called.presses("#", seq=1000)
+    last = await line.until_told(CallDigit, attempt, count=5)
+    assert last.digit == "#"
+    assert [e.digit for e in line.told if isinstance(e, CallDigit)] == list("9*99#")
+    assert line.story(attempt)[-5:] == ["CallDigit"] * 5
+
+
+async def test_a_key_numbered_as_in_our_offer_is_heard_even_if_the_answer_is_silent_on_it(
+    line: Line, sipp: PlaySipp, ear: OpenEar
+) -> None:
+    attempt, called = await _called_party(line, sipp, ear, codecs="0")
+    await called.presses("9", seq=100)
+    assert (await line.until_told(CallDigit, attempt)).digit == "9"
+
+
+async def test_a_key_is_told_while_a_message_plays_and_while_an_agent_listens(
+    line: Line, sipp: PlaySipp, ear: OpenEar
+) -> None:
+    session, agent = await _agent(line, sipp, ear)
+    attempt, called = await _called_party(line, sipp, ear)
+    await called.says("C")
+    await line.telephony.play(attempt, Message.ABANDONED)
+    await called.presses("9", seq=100)
+    assert (await line.until_told(CallDigit, attempt)).digit == "9"
+    await line.telephony.bridge(attempt, session)
+    await line.until_told(CallBridged, attempt)
+    await called.presses("5", seq=200)
+    assert (await line.until_told(CallDigit, attempt, count=2)).digit == "5"
+    assert await agent.hears(list(digits.press("5")))
+    assert line.story(attempt)[-3:] == ["CallDigit", "CallBridged", "CallDigit"]
+
+
+async def test_keys_of_an_agent_and_of_a_stranger_are_not_told(
+    line: Line, sipp: PlaySipp, ear: OpenEar
+) -> None:
+    session, agent = await _agent(line, sipp, ear)
+    attempt, called = await _called_party(line, sipp, ear)
+    await called.says("C")
+    await agent.says("A")
+    await line.telephony.bridge(attempt, session)
+    await agent.presses("9", seq=100)
+    stranger = Party(ear=await ear(), ours=called.ours, sipp=called.sipp)
+    await stranger.presses("9", seq=100)
+    await called.presses("1", seq=100)
+    assert (await line.until_told(CallDigit)).digit == "1"
+
+
 async def test_a_message_is_played_whole_and_in_time(
     line: Line, sipp: PlaySipp, ear: OpenEar
 ) -> None:
@@ -194,7 +264,8 @@ async def test_a_message_is_played_whole_and_in_time(
     steps = [(after.timestamp - before.timestamp) & 0xFFFFFFFF for before, after in pairwise(heard)]
     assert steps == [160] * 24
     answered = await line.until_told(CallAnswered, attempt)
-    assert 0.48 <= (played.at - answered.at).total_seconds() <= 3
+    # Half a second of message, and three seconds to press a key.
+    assert 3.48 <= (played.at - answered.at).total_seconds() <= 6
     assert line.story(attempt)[-2:] == ["CallAnswered", "MessagePlayed"]
 
 

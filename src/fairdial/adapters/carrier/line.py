@@ -40,6 +40,8 @@ class Line:
     """A called party's or agent's end of the audio: PCMU, 20 ms, symmetric RTP (RFC 4961)."""
 
     __slots__ = (
+        "_event_type",
+        "_key_timestamp",
         "_packet",
         "_remote",
         "_seq",
@@ -70,35 +72,62 @@ class Line:
         self._seq = secrets.randbits(16)
         self._timestamp = secrets.randbits(32)
         self._packet = bytearray(rtp.HEADER_BYTES + g711.FRAME_SAMPLES)
+        self._event_type: int | None = None
+        self._key_timestamp = 0
         self.sent = 0
         self.foreign = 0
         self.arrivals = ArrivalCounter()
 
-    def answer_sdp(self) -> str:
-        """The answer to an offer of PCMU: this line's address."""
+    def answer_sdp(self, *, event_type: int | None = None) -> str:
+        """The answer to an offer of PCMU: this line's address.
+
+        With `event_type`, the offer's number for telephone events, keys are taken as well.
+        """
+        types = (sdp.PCMU,) if event_type is None else (sdp.PCMU, event_type)
         return sdp.build(
             ip=self.local_ip,
             port=self.port,
             session_id=secrets.randbits(48),
-            payload_types=(sdp.PCMU,),
+            payload_types=types,
+            event_type=event_type or sdp.TELEPHONE_EVENT,
         )
 
     def aim(self, remote: sdp.Sdp) -> None:
         """Send to, and listen to, the address that the other side's description names."""
         self._remote = (remote.ip, remote.port)
+        self._event_type = remote.event_type
 
     def send(self, frame: bytes) -> None:
         """Send one frame of 160 mu-law samples. A full or refusing socket loses the packet."""
-        if self._remote is None:
-            return
         packet = self._packet
         packet[rtp.HEADER_BYTES :] = frame
+        self._send(packet, payload_type=sdp.PCMU, marker=self.sent == 0, timestamp=self._timestamp)
+
+    def send_key(self, event: bytes, *, is_first: bool) -> None:
+        """Send 20 ms of a key being pressed, if the other side takes telephone events.
+
+        All packets of a press carry the timestamp of its first (RFC 4733, section 2.5.1).
+        """
+        if is_first:
+            self._key_timestamp = self._timestamp
+        if self._event_type is not None:
+            packet = bytearray(rtp.HEADER_BYTES) + event
+            self._send(
+                packet,
+                payload_type=self._event_type,
+                marker=is_first,
+                timestamp=self._key_timestamp,
+            )
+
+    def _send(self, packet: bytearray, *, payload_type: int, marker: bool, timestamp: int) -> None:
+        if self._remote is None:
+            return
         rtp.restamp(
             packet,
-            payload_type=sdp.PCMU,
-            marker=self.sent == 0,
+            payload_type=payload_type,
+            marker=marker,
             seq=self._seq,
-            timestamp=self._timestamp,
+            timestamp=timestamp,
             ssrc=self._ssrc,
         )
         self._seq += 1

@@ -20,7 +20,7 @@ from fairdial.adapters.carrier import log
 from fairdial.adapters.carrier.dialog import Dialog, called_of, caller_of, phrase
 from fairdial.adapters.carrier.line import Beat, Line, is_loopback
 from fairdial.adapters.carrier.log import CarrierLog
-from fairdial.adapters.carrier.person import VoiceEar, script_of
+from fairdial.adapters.carrier.person import KeyFrame, VoiceEar, script_of
 from fairdial.adapters.carrier.population import Behaviour, Persona, Population, is_fictional
 from fairdial.adapters.sipstack import SipStack
 from fairdial.exceptions import SettingsError
@@ -261,7 +261,9 @@ class _Call:
             self._network.stack.run(self._dialog.refuse, 503)
             return
         self._line.aim(self._offer)
-        self._network.stack.run(self._dialog.answer, self._line.answer_sdp())
+        self._network.stack.run(
+            self._dialog.answer, self._line.answer_sdp(event_type=self._offer.event_type)
+        )
 
     def aim(self, offer: sdp.Sdp) -> None:
         """Send the audio to another address from now on."""
@@ -289,7 +291,10 @@ class _Call:
             # A generator cannot be told anything before it began.
             frame = self._script.send(heard) if self._has_begun else next(self._script)
             self._has_begun = True
-            line.send(frame)
+            if isinstance(frame, KeyFrame):
+                line.send_key(frame.payload, is_first=frame.is_first)
+            else:
+                line.send(frame)
         except StopIteration:
             self._hang_up("called_party", "BYE")
 

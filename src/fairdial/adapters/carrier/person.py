@@ -1,17 +1,19 @@
 """How the people and machines of the simulated network behave once they have answered.
 
 Each part is written as a script: a generator that yields one frame of audio every 20 ms, is told
-with each whether a voice was heard meanwhile, and ends by hanging up. Pure: time is the number of
+with each whether a voice was heard meanwhile, and ends by hanging up. While a key is pressed, a
+frame carries the key instead of sound. Pure: time is the number of
 frames, so a test can play a conversation of minutes in a moment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from fairdial.adapters.carrier.population import Behaviour, Decision, Persona
-from fairdial.media import g711
+from fairdial.media import digits, g711
 from fairdial.media.speech import speech_frames
 from fairdial.media.tones import Sound, is_audible, sound_frames
 
@@ -22,11 +24,24 @@ RECORDING_S = 30.0
 """How long a voicemail records before it hangs up."""
 VOICE_FRAMES = 3
 """Audible frames in a row that make a voice: 60 ms, longer than a click."""
+PRESS_AFTER_S = 2.0
+"""How long a person who is to press a key listens to the voice first."""
 
 SOUND_OF = {Decision.YES: Sound.YES, Decision.NO: Sound.NO, Decision.STOP: Sound.STOP}
 
-Script: TypeAlias = Generator[bytes, bool, None]
-_Part: TypeAlias = Generator[bytes, bool, bool]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFrame:
+    """20 ms of a key being pressed: a telephone event in place of sound."""
+
+    payload: bytes
+    is_first: bool
+    """Whether the press begins with it."""
+
+
+Frame: TypeAlias = bytes | KeyFrame
+Script: TypeAlias = Generator[Frame, bool, None]
+_Part: TypeAlias = Generator[Frame, bool, bool]
 """A part of a script; returns whether a voice was heard during it."""
 
 
@@ -40,12 +55,21 @@ def script_of(persona: Persona) -> Script:
 
 
 def _person(persona: Persona) -> Script:
-    """Say hello, wait for a voice; talk, decide, hang up. Hang up early on silence."""
+    """Say hello, wait for a voice; talk, decide, hang up. Hang up early on silence.
+
+    A person who is to press a key does so in place of talking, and stays for a while to see what
+    comes of it.
+    """
     voice = speech_frames(persona.voice)
     heard = yield from _say(voice, persona.greeting_s)
     if not heard:
         heard = yield from _listen(persona.patience_s)
     if not heard:
+        return
+    if persona.presses is not None:
+        yield from _wait(PRESS_AFTER_S)
+        yield from _press(persona.presses)
+        yield from _wait(persona.patience_s)
         return
     yield from _say(voice, persona.talk_s)
     yield from _make(SOUND_OF[persona.says])
@@ -78,6 +102,13 @@ def _make(sound: Sound) -> _Part:
     heard = False
     for frame in sound_frames(sound):
         heard |= yield frame
+    return heard
+
+
+def _press(digit: str) -> _Part:
+    heard = False
+    for number, payload in enumerate(digits.press(digit)):
+        heard |= yield KeyFrame(payload=payload, is_first=number == 0)
     return heard
 
 

@@ -132,6 +132,7 @@ class Override:
     code: int | None = None
     patience_s: float | None = None
     greeting_s: float | None = None
+    presses: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,8 @@ class Persona:
     """For an early hang-up: from the answer."""
     voice: int
     """Which of the voices speaks; the same at every call."""
+    presses: str | None = None
+    """The key that a person presses when a voice has spoken for a while, in place of talking."""
 
     @property
     def answers(self) -> bool:
@@ -279,6 +282,7 @@ def _scripted(drawn: Persona, override: Override) -> Persona:
         code=drawn.code if override.code is None else override.code,
         patience_s=drawn.patience_s if override.patience_s is None else override.patience_s,
         greeting_s=drawn.greeting_s if override.greeting_s is None else override.greeting_s,
+        presses=override.presses,
     )
 
 

@@ -26,6 +26,7 @@ from fairdial.adapters.carrier.population import (
     is_fictional,
 )
 from fairdial.exceptions import SettingsError
+from fairdial.media.digits import DIGITS
 
 SECONDS_MAX = 36_000.0
 NUMBER_KEYS = tuple(f.name for f in fields(Override))
@@ -162,7 +163,15 @@ class _Reader:
             code=code,
             patience_s=self._optional(entry, "patience_s", here),
             greeting_s=self._optional(entry, "greeting_s", here),
+            presses=self._key(entry["presses"], does, here) if "presses" in entry else None,
         )
+
+    def _key(self, value: object, does: Behaviour, here: str) -> str:
+        if does is not Behaviour.PERSON:
+            raise self._fault(f"{here}presses", f"only a person has a finger for it, not {does}")
+        if not isinstance(value, str) or len(value) != 1 or value not in DIGITS:
+            raise self._fault(f"{here}presses", f"must be one key of {DIGITS}, not {value!r}")
+        return value
 
     def _optional(self, entry: Mapping[str, Any], name: str, here: str) -> float | None:
         return self._figure(entry[name], f"{here}{name}") if name in entry else None

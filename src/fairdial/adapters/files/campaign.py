@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fairdial.core.attempt import OPT_OUT_KEY
 from fairdial.core.campaign import DialMode, Method, Pace, Purpose, RetryPlan, RetryRule
 from fairdial.core.ids import E164
 from fairdial.core.number import NumberFault, parse_e164
@@ -69,7 +70,10 @@ class CampaignFile:
     """The agents' own SIP phones; none means simulated agents, which only the sandbox has."""
     dispositions: tuple[Disposition, ...]
     abandoned_message: Path | None
-    """The recording for a call that no agent could take: WAV, 8 kHz, 16 bit, mono."""
+    """The recording for a call that no agent could take: WAV, 8 kHz, 16 bit, mono.
+
+    It has to name the opt-out key, which nobody but a listener can check.
+    """
     warnings: tuple[str, ...]
     """What a careful colleague would ask about; nothing that forbids the campaign."""
 
@@ -134,7 +138,8 @@ def read_campaign(path: Path) -> CampaignFile:
         raise messages.error(
             "abandoned",
             f"is missing: {pace.mode} dialing of sales calls needs a recording for calls that no "
-            "agent can take, with the seller's name and how to opt out (47 CFR 64.1200(a)(7)).",
+            "agent can take, with the seller's name and how to opt out, by the key "
+            f"{OPT_OUT_KEY} and by a number to call (47 CFR 64.1200(a)(7)).",
         )
     messages.done()
     top.done()

@@ -1,7 +1,7 @@
 """A telephony engine without a network: it keeps the port's promises and does what it is told.
 
-Tests and simulators play the called party and the network: `ring`, `answer`, `press`, `end`. It checks
-permits as every engine does, dials an attempt once only, and can die and come back.
+Tests and simulators play the called party and the network: `ring`, `answer`, `press`, `end`. It
+checks permits as every engine does, dials an attempt once only, and can die and come back.
 """
 
 from __future__ import annotations

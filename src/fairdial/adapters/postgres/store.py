@@ -51,8 +51,8 @@ from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.permit import Permit, Refusal, plain
 from fairdial.exceptions import CampaignBusy, Overtaken, StoreUnavailable, WrongInstallation
 from fairdial.ports import (
+    AuditFinding,
     Figures,
-    Finding,
     LeadCounts,
     Lease,
     LiveCall,
@@ -150,9 +150,9 @@ class PostgresStore:
         assert row is not None, "the migration writes the head of the chain"
         return int(row["seq"])
 
-    async def audit_findings(self) -> list[Finding]:
+    async def audit_findings(self) -> list[AuditFinding]:
         """Permits and refusals against their digests; attempts against their permits."""
-        findings: list[Finding] = []
+        findings: list[AuditFinding] = []
         async with self._connection() as conn, conn.transaction():
             on_record = {
                 row["subject"]: row["digest"]
@@ -168,14 +168,14 @@ class PostgresStore:
                     vouched = on_record.pop(str(row["id"]), None)
                     if remade != row["digest"]:
                         findings.append(
-                            Finding(what=what, why="its content does not match its digest")
+                            AuditFinding(what=what, why="its content does not match its digest")
                         )
                     elif vouched != row["digest"]:
                         findings.append(
-                            Finding(what=what, why="the audit chain does not vouch for it")
+                            AuditFinding(what=what, why="the audit chain does not vouch for it")
                         )
             findings += [
-                Finding(what=f"decision {subject}", why="the audit chain names it, it is gone")
+                AuditFinding(what=f"decision {subject}", why="the audit chain names it, it is gone")
                 for subject in on_record
             ]
         return findings
@@ -388,6 +388,9 @@ class PostgresTransaction:
         if seller_id is not None:
             await self._run("revoke_consent", number=number, seller_id=seller_id, now=now)
 
+    async def sellers(self) -> dict[SellerId, str]:
+        return {SellerId(row["id"]): row["name"] for row in await self._all("sellers")}
+
     # --- the gate ---------------------------------------------------------------------------------
 
     async def lock_number(self, number: E164) -> None:
@@ -564,6 +567,10 @@ class PostgresTransaction:
 
     async def open_attempts_to(self, number: E164, seller_id: SellerId) -> list[AttemptId]:
         rows = await self._all("open_attempts_to", number=number, seller_id=seller_id)
+        return [AttemptId(row["id"]) for row in rows]
+
+    async def suppressed_in_flight(self, campaign_id: CampaignId) -> list[AttemptId]:
+        rows = await self._all("suppressed_in_flight", campaign_id=campaign_id)
         return [AttemptId(row["id"]) for row in rows]
 
     async def abandon_record(self, campaign_id: CampaignId, now: Instant) -> AbandonRecord:

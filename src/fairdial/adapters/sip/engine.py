@@ -23,7 +23,7 @@ from fairdial.adapters.sip.settings import SipSettings, load_message
 from fairdial.adapters.sip.wirelog import WireLog
 from fairdial.adapters.sipstack import SipStack
 from fairdial.exceptions import EngineUnavailable
-from fairdial.media import sdp
+from fairdial.media import g711, sdp
 from fairdial.ports import EndCause, Message
 
 Emit = Callable[[dict[str, Any]], None]
@@ -34,6 +34,8 @@ _PHONE = re.compile(
     re.IGNORECASE,
 )
 _NAME_RESOLUTION_S = 3.0
+_DIGITS_MAX = 500
+"""Keys told of one call: more than a person can press while a message plays. The rest is noise."""
 _DIALED_KEPT = 200_000
 """Attempts remembered as dialed: more than an hour of them, and a permit lives for seconds."""
 
@@ -71,7 +73,10 @@ class Engine:
         self.calls: dict[str, _Call] = {}
         self.agents: dict[str, _Agent] = {}
         self._dialed = dict.fromkeys(dialed)
-        self._messages = {m: load_message(path) for m, path in settings.messages.items()}
+        # The silence behind the last word is time to press a key, and belongs to the message: one
+        # playback, one end and one bound, and the line stays alive until it is over.
+        silence = g711.SILENCE_ULAW * round(settings.after_message_s / g711.FRAME_S)
+        self._messages = {m: load_message(path) + silence for m, path in settings.messages.items()}
 
     def dial(
         self, attempt: str, number: str, caller_id: str, ring_s: float, *, until: float
@@ -248,6 +253,8 @@ class _Call(_Leg):
         self._state = _State.DIALING
         self._answered_at = 0.0
         self._intent = (EndCause.CANCELLED, "")
+        self._digits = 0
+        media.on_digit = self._on_digit
         settings = engine.settings
         invitation = Invitation(
             call_id=attempt,
@@ -314,6 +321,12 @@ class _Call(_Leg):
             return
         self.media.set_peer(peer)
         self.media.keep_alive()
+
+    def _on_digit(self, digit: str) -> None:
+        """The called party pressed a key."""
+        self._digits += 1
+        if self.is_answered and self._digits <= _DIGITS_MAX:
+            self.engine.tell("digit", attempt=self.leg, digit=digit)
 
     def on_refused(self, status: int, raw: str) -> None:
         if self._state is _State.CANCELLING:

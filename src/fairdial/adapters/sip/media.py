@@ -2,7 +2,8 @@
 
 A leg's `sink` is the leg that gets its audio; setting it pairs any two legs at any moment, and each
 leg's outgoing stream goes on unbroken. Nothing is decoded on the way, but mu-law and A-law are
-translated by table where the two legs differ. All of it runs in asyncio's thread.
+translated by table where the two legs differ. Keys pressed are passed on like audio, and told to
+`on_digit` as well. All of it runs in asyncio's thread.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 
 from fairdial.exceptions import EngineUnavailable
 from fairdial.media import g711, rtp, sdp
+from fairdial.media.digits import DigitEar
 from fairdial.media.sdp import Sdp
 
 _BATCH_MAX = 16
@@ -52,6 +54,10 @@ class MediaPort:
         self._feed_ssrc = b""
         self._sent_at = 0.0
         self._message: _Playback | None = None
+        self._digits = DigitEar()
+        self._event_types = frozenset({sdp.TELEPHONE_EVENT})
+        self.on_digit: Callable[[str], None] | None = None
+        """Who is told of each key that the peer presses."""
         self.sink: MediaPort | None = None
         """The leg that gets what this one hears; None drops it."""
         self.payload_type = sdp.PCMU
@@ -70,6 +76,8 @@ class MediaPort:
         self._send_to = (peer.ip, peer.port)
         self.payload_type = peer.audio_types[0]
         self.event_type = peer.event_type
+        # A peer should send with the number of our offer (RFC 3264 5.1); some send with their own.
+        self._event_types = frozenset({sdp.TELEPHONE_EVENT, peer.event_type or sdp.TELEPHONE_EVENT})
 
     def play(self, audio: bytes, on_end: Callable[[], None]) -> None:
         """Send a message (mu-law) in place of what else this leg gets, then call `on_end`."""
@@ -114,6 +122,7 @@ class MediaPort:
         """Close the port; nothing is sent or heard from here on."""
         self.stop_message()
         self.sink = None
+        self.on_digit = None
         self._send_to = None
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket)
@@ -134,16 +143,29 @@ class MediaPort:
                 self.strangers += 1
                 continue
             self.heard_at = now
+            if _BUFFER[1] & 0x7F in self._event_types and self.on_digit is not None:
+                self._hear_key(size, self.on_digit)
             sink = self.sink
             if sink is not None and sink._message is None:
                 sink._relay(self, size)
+
+    def _hear_key(self, size: int, on_digit: Callable[[str], None]) -> None:
+        """Tell of the key in the buffer, if it is the first packet of its press."""
+        digit = self._digits.hear(
+            bytes(_VIEW[rtp.HEADER_BYTES : size]),
+            ssrc=int.from_bytes(_BUFFER[8:12], "big"),
+            timestamp=int.from_bytes(_BUFFER[4:8], "big"),
+        )
+        if digit is not None:
+            on_digit(digit)
 
     def _lock_on(self, sender: tuple[str, int], size: int) -> bool:
         """Whether `sender` is the peer: the first of its address that sends valid audio."""
         if self._peer is None or self._heard_from is not None or sender[0] != self._peer.ip:
             return False
         packet = rtp.parse(_VIEW[:size])
-        if packet is None or packet.payload_type not in self._peer.payload_types:
+        types = {*self._peer.payload_types, *self._event_types}
+        if packet is None or packet.payload_type not in types:
             return False
         # The peer may sit behind a NAT: its packets come from, and go to, the same port.
         self._heard_from = self._send_to = sender

@@ -15,6 +15,8 @@ from fairdial.ports import Message
 
 MESSAGE_S_MAX = 120
 """The longest recorded message, seconds."""
+AFTER_MESSAGE_S_MAX = 30.0
+"""The longest silence behind it, seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class SipSettings:
     """How long an agent's phone may ring, seconds."""
     media_lost_s: float = 10.0
     """How long an answered call may stay without audio, seconds."""
+    after_message_s: float = 3.0
+    """How long a message leaves time for a key to be pressed after its last word, seconds."""
     clear_s: float = 2.0
     """How long to wait for the reply to our CANCEL before the call counts as ended, seconds."""
 
@@ -80,6 +84,11 @@ class SipSettings:
             )
         if self.calls_max < 1:
             raise SettingsError(f"calls_max is {self.calls_max}: it must be 1 or more")
+        if not 0 <= self.after_message_s <= AFTER_MESSAGE_S_MAX:
+            raise SettingsError(
+                f"after_message_s is {self.after_message_s:g}: "
+                f"it must be 0 to {AFTER_MESSAGE_S_MAX:g} seconds"
+            )
         if (self.username is None) != (self.password is None):
             raise SettingsError("username and password of the trunk belong together: set both")
         for message in Message:

@@ -34,6 +34,7 @@ from fairdial.ports import (
     CallAnswered,
     CallBridged,
     CallDialed,
+    CallDigit,
     CallEnded,
     CallNotDialed,
     CallRinging,
@@ -469,6 +470,8 @@ def _call_event(said: Mapping[str, Any], attempt_id: AttemptId, at: Instant) -> 
             return CallBridged(attempt_id=attempt_id, at=at, session_id=session_id)
         case "played":
             return MessagePlayed(attempt_id=attempt_id, at=at, message=Message(said["message"]))
+        case "digit":
+            return CallDigit(attempt_id=attempt_id, at=at, digit=said["digit"])
         case "ended":
             cause = EndCause(said["cause"])
             return CallEnded(attempt_id=attempt_id, at=at, cause=cause, raw=said["raw"])

@@ -42,6 +42,15 @@ SELECT attempt.id FROM attempt JOIN campaign ON campaign.id = attempt.campaign_i
  WHERE attempt.number = %(number)s AND campaign.seller_id = %(seller_id)s
    AND attempt.state NOT IN ('ended', 'closed')
 
+-- name: suppressed_in_flight
+-- Unanswered calls to numbers that were suppressed for their seller after the permit.
+SELECT attempt.id FROM attempt JOIN campaign ON campaign.id = attempt.campaign_id
+ WHERE attempt.campaign_id = %(campaign_id)s AND NOT attempt.hang_up_asked
+   AND attempt.state IN ('permitted', 'dialing', 'ringing')
+   AND EXISTS (SELECT 1 FROM suppression
+                WHERE suppression.number = attempt.number AND suppression.kind = 'internal'
+                  AND suppression.seller_id = campaign.seller_id)
+
 -- name: abandon_record
 -- Live answers and abandoned calls of a campaign in a window; machines are no live answers.
 SELECT count(*) FILTER (WHERE is_abandoned

@@ -74,6 +74,10 @@ INSERT INTO suppression (number, kind, source, seller_id, registered_on, added_a
 VALUES (%(number)s, %(kind)s, %(source)s, %(seller_id)s, %(registered_on)s, %(now)s)
 ON CONFLICT DO NOTHING
 
+-- name: sellers
+-- Every seller that calls are made for.
+SELECT id, name FROM seller ORDER BY name
+
 -- name: save_consent
 -- Keep a recorded permission in the ledger.
 INSERT INTO consent (number, seller_id, kind, given_on, source)
