@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import psycopg
+
 from fairdial.adapters.carrier.processes import CarrierProcess
 from fairdial.adapters.clocks import SandboxClock, SystemClock, TimeOrderedIds
 from fairdial.adapters.files.campaign import CampaignFile
@@ -30,12 +32,20 @@ from fairdial.core.campaign import Campaign
 from fairdial.core.facts import SuppressionKind
 from fairdial.core.ids import CampaignId, Instant, SellerId
 from fairdial.core.rules import Rulebook
-from fairdial.exceptions import SettingsError, UnusableList
+from fairdial.exceptions import (
+    EngineUnavailable,
+    SettingsError,
+    StoreUnavailable,
+    UnusableList,
+)
 from fairdial.flow.floor import Floor
 from fairdial.flow.intake import Intake, take_in_do_not_call, take_in_list
 from fairdial.ports import Clock, Message
 from fairdial.rules import load_rulebook
 from fairdial.settings import Settings
+
+CONNECT_S = 10
+"""How long a database of yours may take to let us in, seconds."""
 
 Say = Callable[[str], None]
 """Tells the person at the terminal what is being done."""
@@ -60,17 +70,53 @@ async def open_store(settings: Settings, say: Say) -> AsyncIterator[PostgresStor
     with contextlib.ExitStack() as stack:
         if settings.database_url is not None:
             url = settings.database_url.get_secret_value()
+            await _try_database(url)
         else:
             say("starting PostgreSQL")
             make_folder(settings.data_dir)
             server = EmbeddedPostgres(settings.data_dir)
-            conninfo = await asyncio.to_thread(server.start)
+            conninfo = await _start(server)
             stack.callback(server.stop)
             name = "fairdial_sandbox" if settings.sandbox else "fairdial_live"
             url = await asyncio.to_thread(ensure_database, conninfo, name)
         await asyncio.to_thread(migrate, url)
         async with PostgresStore(url) as store:
             yield store
+
+
+async def _start(server: EmbeddedPostgres) -> str:
+    """Start the server; whoever interrupts that leaves none behind."""
+    starting = asyncio.create_task(asyncio.to_thread(server.start))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # A thread cannot be called off: it starts the server all the same.
+        with contextlib.suppress(StoreUnavailable):
+            await starting
+            await asyncio.to_thread(server.stop)
+        raise
+
+
+async def _try_database(url: str) -> None:
+    """Connect once, so that a wrong address is told by its setting's name and not in the middle.
+
+    Raises `SettingsError` or `StoreUnavailable`. Neither repeats the address, which may hold a
+    password.
+    """
+    name = "FAIRDIAL_DATABASE_URL"
+    try:
+        connection = await psycopg.AsyncConnection.connect(url, connect_timeout=CONNECT_S)
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(
+            f"{name}: cannot connect: {error}\nWhat to do: check the address, the user and the "
+            "password, and that the server runs and lets this machine in."
+        ) from error
+    except psycopg.Error as error:
+        raise SettingsError(
+            f"{name} is no address of a PostgreSQL database; it looks like "
+            "postgresql://user:password@host:5432/database"
+        ) from error
+    await connection.close()
 
 
 async def make_clock(settings: Settings, store: PostgresStore, start: SandboxStart) -> Clock:
@@ -81,6 +127,15 @@ async def make_clock(settings: Settings, store: PostgresStore, start: SandboxSta
         clock = SandboxClock(start(real.date(), await store.newest_moment()))
     await store.claim_installation(is_sandbox=settings.sandbox, now=clock.now())
     return clock
+
+
+async def record_time(settings: Settings, store: PostgresStore) -> Instant:
+    """The time to put into a record from outside a run; the sandbox's stands between runs."""
+    if settings.sandbox:
+        newest = await store.newest_moment()
+        if newest is not None:
+            return newest
+    return SystemClock().now()
 
 
 @asynccontextmanager
@@ -144,11 +199,27 @@ async def open_floor(
         rulebook=load_rules(settings),
         is_sandbox=settings.sandbox,
     )
-    await telephony.start()
+    try:
+        await telephony.start()
+    except EngineUnavailable as error:
+        raise EngineUnavailable(
+            f"{error}\nThe settings in force: FAIRDIAL_SIP_IP={settings.sip_ip}, "
+            f"FAIRDIAL_SIP_PORT={settings.sip_port}, calls to {trunk.host}:{trunk.port}."
+        ) from error
     try:
         yield floor
     finally:
         await telephony.stop()
+
+
+def look_at_list(settings: Settings, lead_list: Path, *, encoding: str | None = None) -> None:
+    """Read the beginning of a list, before anything is started for one that cannot be used.
+
+    Raises `UnusableList`. What is wrong further down is found when it is taken in.
+    """
+    area_codes = load_rules(settings).area_codes
+    with contextlib.closing(read_list(lead_list, encoding, area_codes=area_codes)):
+        pass
 
 
 def load_rules(settings: Settings) -> Rulebook:

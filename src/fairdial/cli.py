@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -21,6 +23,8 @@ EXIT_FAILED = 1
 EXIT_UNUSABLE = 2
 """A file, setting or argument that cannot be used."""
 EXIT_OUR_FAULT = 70
+EXIT_INTERRUPTED = 130
+"""Ctrl-C outside of dialing. While dialing it is the ordinary end of a run."""
 
 cli = typer.Typer(
     name="fairdial",
@@ -47,7 +51,8 @@ NoPage = Annotated[bool, typer.Option("--no-page", help="Serve no live page at a
 SummaryFile = Annotated[Path | None, typer.Option("--summary", help="Write the figures as JSON.")]
 Seed = Annotated[int, typer.Option("--seed", help="The seed of the simulated people and agents.")]
 Scenario = Annotated[
-    Path | None, typer.Option("--scenario", help="A scenario file for the simulated carrier.")
+    Path | None,
+    typer.Option("--scenario", readable=False, help="A scenario file for the simulated carrier."),
 ]
 
 
@@ -97,8 +102,9 @@ def demo(
 
 @cli.command()
 def run(
-    campaign: Annotated[Path, typer.Argument(help="The campaign file (TOML).")],
-    leads: Annotated[Path, typer.Argument(help="The list of leads (CSV).")],
+    # Whoever reads a file says better than Typer what is wrong with it, so: not readable=True.
+    campaign: Annotated[Path, typer.Argument(readable=False, help="The campaign file (TOML).")],
+    leads: Annotated[Path, typer.Argument(readable=False, help="The list of leads (CSV).")],
     calls: Annotated[
         int | None, typer.Option("--calls", min=1, help="End after so many attempts.")
     ] = None,
@@ -116,7 +122,8 @@ def run(
     ] = None,
     summary: SummaryFile = None,
     people: Annotated[
-        Path | None, typer.Option("--people", help="Simulated people: number,talk_s,says.")
+        Path | None,
+        typer.Option("--people", readable=False, help="Simulated people: number,talk_s,says."),
     ] = None,
     scenario: Scenario = None,
     seed: Seed = 1,
@@ -226,6 +233,35 @@ def bench_floor(
 
 
 @cli.command()
+def suppress(
+    number: Annotated[str, typer.Argument(help="The number that must not be called again.")],
+    source: Annotated[
+        str, typer.Option("--source", help="Who asked and how, for the record.")
+    ] = "entered by an operator",
+) -> None:
+    """Never call a number again, for every seller: in force at once, also for a ringing phone."""
+    from fairdial.app import load_rules, open_store, record_time
+    from fairdial.core.number import NumberFault, parse_e164
+    from fairdial.flow.stop_request import take_stop_request
+
+    settings = _settings()
+    area_codes = _guarded(lambda: load_rules(settings)).area_codes
+    known = parse_e164(number, area_codes=area_codes)
+    if isinstance(known, NumberFault):
+        _fail(UnusableList(f"{number!r} is no number to suppress: {known.why}"))
+
+    async def take() -> list[str]:
+        async with open_store(settings, lambda _: None) as store:
+            now = await record_time(settings, store)
+            return await take_stop_request(store, known, source=source, now=now)
+
+    sellers = _run(take())
+    if not sellers:
+        _fail(UnusableList("no campaign was loaded yet, so there is no seller to suppress it for"))
+    out.print(f"{known} is never called again for {', '.join(sellers)}", highlight=False)
+
+
+@cli.command()
 def version() -> None:
     """The version of Fairdial."""
     out.print(f"fairdial {__version__}", highlight=False)
@@ -250,10 +286,12 @@ def _campaign_run(settings: Any, campaign: Path, leads: Path, options: Any) -> N
     from fairdial.run import run_campaign, write_summary
 
     summary = _run(run_campaign(settings, campaign, leads, options, out))
+    # The run is over, whoever asked for that how often; what is left to do takes no time.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     show_summary(summary, settings, out)
     if options.summary is not None:
         _guarded(lambda: write_summary(options.summary, summary))
-    if not summary.is_chain_verified:
+    if not (summary.is_chain_verified and summary.does_witness_agree):
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -270,7 +308,13 @@ def _settings() -> Any:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    return _guarded(lambda: asyncio.run(work))
+    # Whoever stops us with SIGTERM (systemd, Docker) gets the same good order as with Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        return _guarded(lambda: asyncio.run(work))
+    except KeyboardInterrupt:
+        err.print("fairdial: stopped on request; no call was up", highlight=False)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _guarded(act: Callable[[], T]) -> T:
@@ -286,9 +330,8 @@ def _guarded(act: Callable[[], T]) -> T:
 
 
 def _fail(error: BaseException) -> NoReturn:
-    import logging
-
-    logging.getLogger("fairdial").error("%s", error)
+    if logging.getLogger().handlers:  # Not before there is a log file: it would be said twice.
+        logging.getLogger("fairdial").error("%s", error)
     err.print("[red]fairdial:[/red] ", end="")
     err.print(str(error), highlight=False, markup=False, soft_wrap=True)
     unusable = isinstance(error, (SettingsError, UnusableList))
@@ -304,11 +347,8 @@ def main() -> None:
     try:
         cli(prog_name="fairdial")
     except KeyboardInterrupt:
-        err.print("stopped")
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
     except Exception:
-        import logging
-
         logging.getLogger("fairdial").exception("a fault of ours")
         err.print(
             "[red]fairdial:[/red] this is a fault of Fairdial's own. The log in the data folder "

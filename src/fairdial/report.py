@@ -55,7 +55,7 @@ def _counts(out: Console, title: str, counts: Mapping[str, int]) -> None:
 def _witness(out: Console, summary: Summary) -> None:
     assert summary.carrier is not None, "only a simulated carrier keeps a log for us"
     seen, used = len(summary.carrier.invites), summary.picture.figures.permits_used
-    agree = "agrees" if seen == used else "does NOT agree"
+    agree = "agrees" if summary.does_witness_agree else "does NOT agree"
     out.print(
         f"the carrier's own log: {seen} calls rang in, {used} permits used: it {agree}",
         highlight=False,

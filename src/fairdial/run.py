@@ -33,12 +33,12 @@ from fairdial.core.ids import Instant
 from fairdial.exceptions import SettingsError, StoreUnavailable
 from fairdial.flow import agent_desk
 from fairdial.flow.dialer import Dialer
-from fairdial.flow.floor import Floor
+from fairdial.flow.floor import Floor, log
 from fairdial.flow.intake import Intake
 from fairdial.flow.picture import Picture, take_picture
 from fairdial.flow.recover import recover_all
 from fairdial.flow.verify import verify_audit
-from fairdial.ports import Finding
+from fairdial.ports import AuditFinding
 from fairdial.sandbox.agents import SimulatedAgents
 from fairdial.sandbox.morning import CALLED_ZONE, sandbox_morning
 from fairdial.settings import Settings
@@ -79,13 +79,19 @@ class Summary:
     first_connected_s: float | None
     carrier: CarrierReport | None
     audit_entries: int
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     ended_because: str
 
     @property
     def is_chain_verified(self) -> bool:
         """Whether the audit found nothing wrong."""
         return not self.findings
+
+    @property
+    def does_witness_agree(self) -> bool:
+        """Whether the carrier saw as many calls as permits were used; True without a witness."""
+        used = self.picture.figures.permits_used
+        return self.carrier is None or len(self.carrier.invites) == used
 
     def as_json(self) -> dict[str, Any]:
         """The figures by name."""
@@ -117,6 +123,7 @@ class Summary:
             "dispositions": dict(figures.dispositions),
             "seconds_to_first_connected_call": self.first_connected_s,
             "invites_seen_by_carrier": None if self.carrier is None else len(self.carrier.invites),
+            "witness_agrees": self.does_witness_agree,
             "audit_entries": self.audit_entries,
             "audit_findings": [f"{f.what}: {f.why}" for f in self.findings],
             "chain_verified": self.is_chain_verified,
@@ -128,6 +135,7 @@ async def run_campaign(
 ) -> Summary:
     """Dial a campaign until it is done or stopped. Raises `FairdialError` for what cannot be."""
     file = read_campaign(campaign_path)
+    app.look_at_list(settings, lead_list, encoding=options.encoding)
 
     def say(what: str) -> None:
         out.print(f"[dim]·[/dim] {what} …", highlight=False)
@@ -155,7 +163,13 @@ async def run_campaign(
                 f"starts on {since:%A %d %B %Y at %H:%M} UTC, a weekday morning where they live",
                 highlight=False,
             )
-        await _dial(settings, dialer, file, phones, options, since, out)
+        try:
+            await _dial(settings, dialer, file, phones, options, since, out)
+        except StoreUnavailable as error:
+            raise StoreUnavailable(
+                f"{error}\nEvery call was ended. Once the database works, start again: what was "
+                "under way is recovered."
+            ) from error
         return await _sum_up(store, dialer, intake, trunk, since)
 
 
@@ -230,12 +244,17 @@ async def _dial(
             team.result()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+            # An impatient second Ctrl-C must not cost the summary, or the order of ending.
+            loop.add_signal_handler(number, _is_ending)
         for task in (team, view, dialing):
             task.cancel()
         await asyncio.gather(team, view, dialing, return_exceptions=True)
         if page is not None:
             await page.stop()
+
+
+def _is_ending() -> None:
+    log.info("asked to stop again while ending")
 
 
 def _stop(dialer: Dialer, why: str) -> None:
