@@ -18,7 +18,7 @@ from fairdial.core.abandon import AbandonRecord
 from fairdial.core.agent import AgentSession, AgentState
 from fairdial.core.attempt import Attempt, AttemptState
 from fairdial.core.campaign import Campaign, CampaignState
-from fairdial.core.ids import DialerId, Instant
+from fairdial.core.ids import DialerId, Instant, SessionId
 from fairdial.exceptions import (
     CampaignBusy,
     EngineUnavailable,
@@ -52,6 +52,8 @@ WIND_DOWN_S = 8.0
 """How long calls get to end cleanly after a stop, before they are given up as lost."""
 DRAIN_S = 600.0
 """How long talks may go on after the last attempt was placed."""
+PHONE_AGAIN_S = 35.0
+"""How long after an agent's phone was called it is called again, while its leg is not up."""
 CLAIMS_A_TICK = 4
 """How often one tick goes back to the hopper when leads were refused."""
 
@@ -75,6 +77,7 @@ class Dialer:
     """In a few words, for people: what the dialer is doing, and why it does not dial."""
     placed: int = 0
     refused: int = 0
+    _phoned_at: dict[SessionId, float] = field(default_factory=dict)
     _abandon: AbandonRecord | None = None
     _abandon_read: float = 0.0
     _credit: float = 0.0
@@ -215,6 +218,16 @@ class Dialer:
             case CallEvent():
                 await on_call_event(floor, event)
 
+    async def _call_lost_phones(self, sessions: list[AgentSession]) -> None:
+        """An agent whose leg broke is called again until the phone is back."""
+        wall = asyncio.get_running_loop().time()
+        lost = [s for s in sessions if s.state is AgentState.CONNECTING]
+        self._phoned_at = {s.id: self._phoned_at.get(s.id, wall) for s in lost}
+        for session in lost:
+            if self.floor.is_engine_up and wall - self._phoned_at[session.id] > PHONE_AGAIN_S:
+                self._phoned_at[session.id] = wall
+                await agent_desk.connect_leg(self.floor, session)
+
     async def _reconnect_agents(self) -> None:
         async with self.floor.store.transaction() as tx:
             sessions = await tx.open_sessions(self.campaign.id)
@@ -230,6 +243,7 @@ class Dialer:
         while not self.stopping.is_set():
             await self._keep_deadlines()
             attempts, sessions, leads = await self._look()
+            await self._call_lost_phones(sessions)
             if self._has_enough() or (draining_since is not None):
                 draining_since = draining_since or loop.time()
                 self.state = "the last calls are ending"

@@ -24,7 +24,7 @@ from fairdial.ports import (
     MessagePlayed,
 )
 
-from .sip_cast import HERE, Ear, Line, OpenEar, PlaySipp, Sipp, free_port, permit, words
+from .sip_cast import HERE, Ear, Line, OpenEar, OpenLine, PlaySipp, Sipp, free_port, permit, words
 
 pytestmark = pytest.mark.wire
 
@@ -329,3 +329,13 @@ async def test_a_busy_phone_is_said(line: Line, sipp: PlaySipp) -> None:
     sipp("refuses", port=port, status="486 Busy Here")
     await line.telephony.connect_agent(session, f"sip:agent1@{HERE}:{port}")
     assert (await line.until_told(AgentLegDown, session)).why == "SIP 486 Busy Here"
+
+
+async def test_a_phone_that_has_gone_silent_takes_no_live_answer(
+    open_line: OpenLine, sipp: PlaySipp, ear: OpenEar
+) -> None:
+    async with open_line(media_lost_s=0.5) as line:
+        session, _ = await _agent(line, sipp, ear)
+        down = await line.until_told(AgentLegDown, session)
+        assert down.why == "the phone sent no audio for 0.5 s"
+        assert (await line.telephony.live()).sessions == frozenset()

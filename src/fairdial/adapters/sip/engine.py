@@ -174,6 +174,8 @@ class Engine:
         now = asyncio.get_running_loop().time()
         for call in list(self.calls.values()):
             call.check_media(now)
+        for agent in list(self.agents.values()):
+            agent.check_media(now)
         for leg in [*self.calls.values(), *self.agents.values()]:
             leg.media.keep_alive()
 
@@ -402,6 +404,7 @@ class _Agent(_Leg):
         self._is_over = False
         self.is_up = False
         """Whether the agent's phone was picked up and the leg stands."""
+        self._up_at = 0.0
         parts = _phone_parts(phone)
         invitation = Invitation(
             call_id=self.leg,
@@ -443,7 +446,14 @@ class _Agent(_Leg):
         self.media.set_peer(peer)
         self.media.keep_alive()
         self.is_up = True
+        self._up_at = asyncio.get_running_loop().time()
         self.engine.tell("agent_up", session=self._session)
+
+    def check_media(self, now: float) -> None:
+        """Take down a leg whose phone has gone silent: a live answer must not be joined with it."""
+        lost_s = self.engine.settings.media_lost_s
+        if self.is_up and now - max(self._up_at, self.media.heard_at or 0.0) > lost_s:
+            self.take_down(f"the phone sent no audio for {lost_s:g} s")
 
     def on_refused(self, _status: int, raw: str) -> None:
         self._finish(raw)

@@ -49,7 +49,7 @@ class SipSettings:
     agent_ring_s: float = 30.0
     """How long an agent's phone may ring, seconds."""
     media_lost_s: float = 10.0
-    """How long an answered call may stay without audio, seconds."""
+    """How long an answered call, or an agent's phone, may stay without audio, seconds."""
     after_message_s: float = 3.0
     """How long a message leaves time for a key to be pressed after its last word, seconds."""
     clear_s: float = 2.0
