@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import shutil
 import sys
 import urllib.request
@@ -65,7 +66,9 @@ def terminal(url: str, file: Path, *, width: int, height: int) -> None:
     )  # fmt: skip
     console.print(render_shown(shown, url=url))
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(console.export_svg(title="fairdial"), encoding="utf-8")
+    # Rich's picture would fetch its font from afar; a reader's own monospace font does as well.
+    svg = re.sub(r',\s*url\("[^"]*"\) format\("[^"]*"\)', "", console.export_svg(title="fairdial"))
+    file.write_text(svg, encoding="utf-8")
 
 
 def main() -> None:
