@@ -22,11 +22,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 
 from fairdial import app, terminal
 from fairdial.adapters.carrier.processes import PhonesProcess
 from fairdial.adapters.carrier.witness import CarrierReport, read_log
 from fairdial.adapters.files.campaign import CampaignFile, read_campaign
+from fairdial.adapters.files.rejects import rejects_path
 from fairdial.adapters.postgres.store import PostgresStore
 from fairdial.core import abandon
 from fairdial.core.ids import Instant
@@ -138,7 +140,7 @@ async def run_campaign(
     app.look_at_list(settings, lead_list, encoding=options.encoding)
 
     def say(what: str) -> None:
-        out.print(f"[dim]·[/dim] {what} …", highlight=False)
+        out.print(f"[dim]·[/dim] {escape(what)} …", highlight=False)
 
     async with (
         app.open_store(settings, say) as store,
@@ -331,13 +333,15 @@ async def _show(
 
 
 def _tell_intake(out: Console, intake: Intake, lead_list: Path) -> None:
-    text = f"[bold]{intake.accepted}[/bold] leads taken in from {intake.source}"
+    leads = "lead" if intake.accepted == 1 else "leads"
+    text = f"[bold]{intake.accepted}[/bold] {leads} taken in from {escape(intake.source)}"
     if intake.known:
         text += f", {intake.known} known already"
     if intake.rejected:
         why = ", ".join(f"{count} {kind}" for kind, count in intake.rejected_by_kind.items())
-        rejects = lead_list.with_name(lead_list.stem + ".rejected.csv").name
-        text += f"; {intake.rejected} rows rejected ({why}), see {rejects}"
+        rows = "row" if intake.rejected == 1 else "rows"
+        rejects = escape(rejects_path(lead_list).name)
+        text += f"; {intake.rejected} {rows} rejected ({why}), see {rejects}"
     out.print(f"[dim]·[/dim] {text}", highlight=False)
 
 

@@ -237,3 +237,23 @@ async def test_a_stop_request_from_outside_takes_back_a_phone_that_rings(
     assert await stage.one("SELECT actor FROM audit_entry WHERE kind = 'suppression.added'") == (
         "operator"
     )
+
+
+async def test_an_engine_that_declines_is_not_asked_again_and_again(
+    stage: Stage, dialer: Dialer
+) -> None:
+    await load(stage)
+    stage.telephony.declines = "the disk is full"
+    await stage.telephony.start()
+    async with people(stage, dialer):
+        running = asyncio.create_task(dialer.run())
+        await until(lambda: "the disk is full" in dialer.state)
+        await asyncio.sleep(1)
+        declined = await stage.one("SELECT count(*) FROM permit WHERE void_at IS NOT NULL")
+        await asyncio.sleep(1)
+        assert await stage.one("SELECT count(*) FROM permit") == declined
+        dialer.stopping.set()
+        await asyncio.wait_for(running, 12)
+    assert stage.telephony.wire == []
+    assert dialer.placed == 0
+    assert await stage.one("SELECT count(*) FROM lead WHERE state = 'due'") == len(NUMBERS)

@@ -35,6 +35,7 @@ from fairdial.ports import (
     AgentLegDown,
     AgentLegUp,
     CallEvent,
+    CallNotDialed,
     EngineDown,
     EngineUp,
     LeadCounts,
@@ -54,6 +55,8 @@ DRAIN_S = 600.0
 """How long talks may go on after the last attempt was placed."""
 PHONE_AGAIN_S = 35.0
 """How long after an agent's phone was called it is called again, while its leg is not up."""
+DECLINED_PAUSE_S = 5.0
+"""How long nothing is dialed after the engine declined a call: its trouble seldom ends at once."""
 CLAIMS_A_TICK = 4
 """How often one tick goes back to the hopper when leads were refused."""
 
@@ -77,6 +80,8 @@ class Dialer:
     """In a few words, for people: what the dialer is doing, and why it does not dial."""
     placed: int = 0
     refused: int = 0
+    _declined_until: float = 0.0
+    _declined_why: str = ""
     _phoned_at: dict[SessionId, float] = field(default_factory=dict)
     _abandon: AbandonRecord | None = None
     _abandon_read: float = 0.0
@@ -215,6 +220,12 @@ class Dialer:
                     raise EngineUnavailable(f"the telephony engine is down: {why}")
             case AgentLegUp() | AgentLegDown():
                 await agent_desk.on_leg_event(floor, event)
+            case CallNotDialed(why=why):
+                self._declined_until = asyncio.get_running_loop().time() + DECLINED_PAUSE_S
+                self._declined_why = why
+                self.placed -= 1
+                log.warning("the engine declined a call: %s", why)
+                await on_call_event(floor, event)
             case CallEvent():
                 await on_call_event(floor, event)
 
@@ -244,6 +255,8 @@ class Dialer:
             await self._keep_deadlines()
             attempts, sessions, leads = await self._look()
             await self._call_lost_phones(sessions)
+            if self.stopping.is_set():
+                return  # Whoever stops us has said why; `state` keeps it.
             if self._has_enough() or (draining_since is not None):
                 draining_since = draining_since or loop.time()
                 self.state = "the last calls are ending"
@@ -252,6 +265,8 @@ class Dialer:
                     return
             elif self.floor.is_engine_up:
                 await self._pace(lease, attempts, sessions)
+                if self.stopping.is_set():
+                    return
                 if not attempts and leads.due == 0 and leads.claimed == 0 and self._is_over(leads):
                     return
             await self._pause()
@@ -260,7 +275,8 @@ class Dialer:
         """Whether nothing is left to wait for; the reason goes into `state`."""
         if leads.later and leads.next_due_at is not None:
             next_at = f"{leads.next_due_at:%H:%M} UTC"
-            self.state = f"{leads.later} leads are due later, the next at {next_at}"
+            are = "lead is" if leads.later == 1 else "leads are"
+            self.state = f"{leads.later} {are} due later, the next at {next_at}"
             return not self.keep_running
         self.state = "every lead is finished"
         return True
@@ -302,6 +318,9 @@ class Dialer:
     async def _pace(
         self, lease: Lease, attempts: list[Attempt], sessions: list[AgentSession]
     ) -> None:
+        if asyncio.get_running_loop().time() < self._declined_until:
+            self.state = f"not dialing for some seconds: {self._declined_why}"
+            return
         snapshot = self._snapshot(attempts, sessions)
         self.decision = pacing.decide(snapshot)
         self.state = self.decision.why

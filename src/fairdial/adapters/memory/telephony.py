@@ -21,6 +21,7 @@ from fairdial.ports import (
     CallDialed,
     CallDigit,
     CallEnded,
+    CallNotDialed,
     CallRinging,
     Clock,
     EngineDown,
@@ -49,6 +50,8 @@ class MemoryTelephony:
         self.played: list[tuple[AttemptId, Message]] = []
         self.messages_go_on = False
         """Messages play until the call ends: there is time to press a key."""
+        self.declines = ""
+        """Why the engine declines every call before the wire; empty when it does not."""
         self.drops_dials = False
         """The command is lost: the engine died between taking it and sending the INVITE."""
 
@@ -68,6 +71,11 @@ class MemoryTelephony:
         if ring_s < 15:
             raise PermitMisused(f"{ring_s} s of ringing is under the lawful 15 s")
         if permit.attempt_id in self.wire or self.drops_dials:
+            return
+        if self.declines:
+            self._tell(
+                CallNotDialed(attempt_id=permit.attempt_id, at=self._clock.now(), why=self.declines)
+            )
             return
         self.wire.append(permit.attempt_id)
         self.up[permit.attempt_id] = permit

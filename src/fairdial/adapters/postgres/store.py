@@ -79,7 +79,7 @@ class PostgresStore:
             min_size=2,
             max_size=connections_max,
             open=False,
-            timeout=10,
+            timeout=3,
             kwargs={
                 "row_factory": dict_row,
                 "autocommit": True,
@@ -205,7 +205,11 @@ class PostgresStore:
             raise StoreUnavailable(
                 f"the database's disk is full: {error}; free some space, then start again"
             ) from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except (
+            psycopg.OperationalError,
+            psycopg.InterfaceError,
+            psycopg.InternalError,
+        ) as error:
             raise StoreUnavailable(
                 f"the database went away: {_first_line(error)}; once it is back, start again: "
                 "what was under way is recovered"

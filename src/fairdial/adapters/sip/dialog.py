@@ -6,6 +6,7 @@ asyncio. Before an INVITE is handed to the socket, it is in the wire log.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -181,7 +182,9 @@ class Dialog:
             self._tell(self._listener.on_progress, int(event.getData()[0]))
         elif isinstance(event, CCEventConnect):
             body = event.getData()[2]
-            self._log_answer(ua)
+            # A full disk costs a later engine the BYE it could send; this call goes on as it is.
+            with contextlib.suppress(OSError):
+                self._log_answer(ua)
             # Told after our ACK has left, which it does when this returns: whoever is told may
             # count on a call that stands.
             sdp = "" if body is None else str(body)

@@ -407,6 +407,9 @@ class SipTelephony:
                     reply = engine.replies.get(said["re"])
                     if reply is not None and not reply.done():
                         reply.set_result(said["result"])
+                elif said["event"] == "failed":
+                    # Its last word; the end of its process is what counts, and follows.
+                    _log.error("the telephony engine failed: %s", said["why"])
                 else:
                     self._put(self._event(said, engine))
         except (ValueError, KeyError, ConnectionError):

@@ -62,7 +62,7 @@ class Worker:
             line = await asyncio.wait_for(reader.readline(), _SETTINGS_S)
             await self._serve(SipSettings.from_wire(json.loads(line)), reader)
         except (FairdialError, OSError) as failure:
-            self._emit({"event": "failed", "why": str(failure)})
+            self._emit({"event": "failed", "why": str(failure), "at": time.time()})
         finally:
             self._writer.close()
             with contextlib.suppress(OSError, TimeoutError):
