@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,8 @@ import pytest
 
 HERE = "127.0.0.1"
 EXAMPLES = Path(__file__).parents[2] / "examples"
+KEPT = frozenset({"FAIRDIAL_POSTGRES_BIN"})
+"""What of our own environment the command needs as well: where PostgreSQL is."""
 RUN_S_MAX = 90.0
 """No run of these tests may take longer."""
 
@@ -97,7 +99,7 @@ class Installation:
         self.leads = folder / "leads.csv"
         self.summary_file = folder / "summary.json"
         self.environ = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("FAIRDIAL_")},
+            **{k: v for k, v in os.environ.items() if not k.startswith("FAIRDIAL_") or k in KEPT},
             "FAIRDIAL_DATA_DIR": str(self.data_dir),
         }
         self._started: list[Command] = []
@@ -105,7 +107,7 @@ class Installation:
     def write_campaign(self, *, agents: int = 2, more: str = "", head: str = "") -> None:
         """A survey, so that no registry decides who may be called; see campaign-file.md."""
         self.campaign.write_text(
-            f"""
+            f'''
 [campaign]
 name = "Library survey"
 seller = "Harborough Library (fictional)"
@@ -114,14 +116,15 @@ method = "live_autodialed"
 caller_id = "+12025550123"
 ring_s = 15
 wrap_up_s = 1
-script = "My name is {{agent}}, for Harborough Library, with a short survey for {{name}}. I am calling about your library."
+script = """My name is {{agent}}, for Harborough Library, with a short survey for {{name}}.
+I am calling about your library."""
 {head}
 [agents]
 count = {agents}
 [messages]
-abandoned = '{EXAMPLES / "abandoned.wav"}'
+abandoned = "{EXAMPLES / "abandoned.wav"}"
 {more}
-"""
+'''
         )
 
     def write_leads(self, numbers: Sequence[str], *, more: str = "") -> None:
@@ -139,20 +142,30 @@ abandoned = '{EXAMPLES / "abandoned.wav"}'
     def start(
         self,
         *arguments: str | Path,
+        settings: Mapping[str, object] | None = None,
         before: Callable[[], None] | None = None,
-        **settings: object,
     ) -> Command:
-        """Start `fairdial ARGUMENTS`; settings are FAIRDIAL_ variables in lower case."""
-        environ = {f"FAIRDIAL_{name.upper()}": str(value) for name, value in settings.items()}
+        """Start `fairdial ARGUMENTS`; settings are FAIRDIAL_ variables in lower case.
+
+        `before` is called in the new process first.
+        """
+        given = {f"FAIRDIAL_{name.upper()}": f"{value}" for name, value in (settings or {}).items()}
         folder = self.folder / f"command-{len(self._started)}"
         folder.mkdir()
-        self._started.append(Command(arguments, {**self.environ, **environ}, folder, before))
+        self._started.append(Command(arguments, {**self.environ, **given}, folder, before))
         return self._started[-1]
 
-    def dial(self, *options: str | Path, page: bool = False, **settings: object) -> Command:
+    def dial(
+        self,
+        *options: str | Path,
+        page: bool = False,
+        settings: Mapping[str, object] | None = None,
+        before: Callable[[], None] | None = None,
+    ) -> Command:
         """Start `fairdial run` on the campaign and the list."""
         words = ["run", self.campaign, self.leads, "--summary", self.summary_file, *options]
-        return self.start(*words, *([] if page else ["--no-page"]), **settings)
+        words += [] if page else ["--no-page"]
+        return self.start(*words, settings=settings, before=before)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -161,23 +174,26 @@ abandoned = '{EXAMPLES / "abandoned.wav"}'
         return figures
 
     @property
-    def carrier_log(self) -> list[dict[str, Any]]:
-        """What the newest simulated carrier saw so far, whole lines only."""
+    def rejects(self) -> Path:
+        """Where rejected rows go."""
+        return self.leads.with_name(f"{self.leads.stem}.rejected.csv")
+
+    @property
+    def _carrier_log(self) -> list[dict[str, Any]]:
         logs = sorted((self.data_dir / "carrier").glob("carrier-*.jsonl"))
-        lines = logs[-1].read_text().split("\n")[:-1] if logs else []
-        return [json.loads(line) for line in lines]
+        return _lines(logs[-1]) if logs else []
 
     def at_carrier(self, event: str) -> list[dict[str, Any]]:
-        """The lines of the carrier's log about one kind of event."""
-        return [line for line in self.carrier_log if line["event"] == event]
+        """The lines about one kind of event in the log of the newest simulated carrier."""
+        return [line for line in self._carrier_log if line["event"] == event]
+
+    def ends_at_carrier(self) -> dict[str, float]:
+        """When each call ended by that log, Unix seconds by Call-ID."""
+        return _ends(self._carrier_log)
 
     def up_at_carrier(self) -> set[str]:
-        """The calls that the carrier's log does not end: a phone rings or somebody talks."""
-        log = self.carrier_log
-        up = {line["call_id"] for line in log if line["event"] == "invite"}
-        return up - {
-            line["call_id"] for line in log if line["event"] in ("cancelled", "refused", "ended")
-        }
+        """The calls that that log does not end: a phone rings or somebody talks."""
+        return _up(self._carrier_log)
 
     def audit(self) -> Command:
         """`fairdial audit verify`, run to its end."""
@@ -185,19 +201,87 @@ abandoned = '{EXAMPLES / "abandoned.wav"}'
         command.ended()
         return command
 
-    def processes(self) -> dict[int, str]:
-        """Every process of the machine that works for this data folder: pid to command line."""
-        return {pid: line for pid, line in _processes() if str(self.data_dir) in line}
+    @property
+    def cluster(self) -> Path:
+        """Where the database's files are; root's may have to be outside of the data folder."""
+        base = self.data_dir / "postgres"
+        pointer = base / "location"
+        return (Path(pointer.read_text().strip()) if pointer.exists() else base) / "cluster"
+
+    def processes(self, of: Path | None = None) -> dict[int, str]:
+        """Every process of the machine that works for this data folder: pid to command line.
+
+        With `of` only those that work for that folder, such as the database's.
+        """
+        folders = [of] if of is not None else [self.data_dir, self.cluster]
+        return {
+            pid: line
+            for pid, line in _processes()
+            if any(f"{folder}" in line for folder in folders)
+        }
 
     def clear(self) -> None:
-        """End whatever is left of it."""
-        for pid in self.processes():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        """End whatever is left of it; the database in good order, so that it cleans up."""
+        for order in (signal.SIGINT, signal.SIGKILL):
+            for pid in self.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, order)
+            end = time.monotonic() + 5
+            while self.processes() and time.monotonic() < end:
+                time.sleep(0.02)
         for command in self._started:
             command.process.wait(10)
+        if not self.cluster.is_relative_to(self.folder):
+            shutil.rmtree(self.cluster.parent)
+
+
+class Carrier:
+    """A simulated carrier of our own, with its log where the test wants it."""
+
+    def __init__(self, folder: Path, scenario: Path) -> None:
+        self._log = folder / "carrier.jsonl"
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "fairdial.adapters.carrier"),
+                *("--log", self._log, "--scenario", scenario),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        self.port = int(json.loads(self._process.stdout.readline())["port"])
+
+    def __enter__(self) -> Carrier:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=20)  # It lives until its standard input ends.
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        """The lines about one kind of event."""
+        return [line for line in _lines(self._log) if line["event"] == event]
+
+    def ends(self) -> dict[str, float]:
+        """When each call ended, Unix seconds by Call-ID."""
+        return _ends(_lines(self._log))
+
+    def up(self) -> set[str]:
+        """The calls that have not ended."""
+        return _up(_lines(self._log))
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """The whole lines of a carrier's log so far."""
+    return [json.loads(line) for line in log.read_text().split("\n")[:-1]]
+
+
+def _ends(lines: list[dict[str, Any]]) -> dict[str, float]:
+    over = ("cancelled", "refused", "ended")
+    return {line["call_id"]: line["at"] for line in lines if line["event"] in over}
+
+
+def _up(lines: list[dict[str, Any]]) -> set[str]:
+    return {line["call_id"] for line in lines if line["event"] == "invite"} - _ends(lines).keys()
 
 
 @contextmanager

@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -54,9 +57,18 @@ mean_s = 2.0
 """
 
 
-async def test_what_rang_equals_what_was_permitted_through_two_kills(fast_folder: Path) -> None:
+@pytest.fixture
+def folder(fast_folder: Path) -> Iterator[Path]:
+    """A folder of this test's own that the database's user can pass through."""
+    made = Path(tempfile.mkdtemp(prefix="fairdial-witness-", dir=fast_folder))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+async def test_what_rang_equals_what_was_permitted_through_two_kills(folder: Path) -> None:
     files = write_demo_files(
-        fast_folder / "list", size=1200, seed=11, as_of=date(2026, 11, 1), talk_divisor=100
+        folder / "list", size=1200, seed=11, as_of=date(2026, 11, 1), talk_divisor=100
     )
     campaign = files.campaign_toml.read_text(encoding="utf-8")
     for old, new in (
@@ -68,10 +80,10 @@ async def test_what_rang_equals_what_was_permitted_through_two_kills(fast_folder
         assert old in campaign
         campaign = campaign.replace(old, new)
     files.campaign_toml.write_text(campaign, encoding="utf-8")
-    scenario = fast_folder / "people.toml"
+    scenario = folder / "people.toml"
     scenario.write_text(QUICK_PEOPLE, encoding="utf-8")
-    data = fast_folder / "data"
-    carrier = CarrierProcess(log_path=fast_folder / "carrier.jsonl", seed=11, scenario=scenario)
+    data = folder / "data"
+    carrier = CarrierProcess(log_path=folder / "carrier.jsonl", seed=11, scenario=scenario)
     await carrier.start()
     try:
         command = Run(data, carrier.port, files.campaign_toml, files.leads_csv)
