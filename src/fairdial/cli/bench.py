@@ -1,0 +1,54 @@
+"""`fairdial bench`: figures of this machine, with the machine named beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fairdial.cli.shell import carry_out, err, print_json, settings_in_force
+
+bench_cli = typer.Typer(no_args_is_help=True, help="Measure this machine; prints what it measured.")
+
+
+@bench_cli.command("permit")
+def bench_permit(
+    seconds: Annotated[float, typer.Option("--seconds", min=0.5, max=60)] = 3.0,
+) -> None:
+    """Permit decisions a second in one process, without I/O."""
+    from fairdial.bench.permit import run as bench
+
+    print_json(bench(seconds))
+
+
+@bench_cli.command("pacing")
+def bench_pacing(
+    minutes: Annotated[int, typer.Option("--minutes", min=5, max=600)] = 60,
+) -> None:
+    """Predictive pacing beside progressive and a fixed ratio, on the same simulated people."""
+    from fairdial.bench.pacing import run as bench
+
+    print_json(bench(minutes))
+
+
+@bench_cli.command("floor")
+def bench_floor(
+    agents: Annotated[int, typer.Option("--agents", min=1, max=200)] = 30,
+    in_flight: Annotated[int, typer.Option("--in-flight", min=1, max=500)] = 90,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.5, max=120)] = 10.0,
+    warm_up: Annotated[
+        float, typer.Option("--warm-up", min=0, max=120, help="Minutes before it counts.")
+    ] = 10.0,
+) -> None:
+    """A full floor over real SIP and RTP: audio gaps, answer to agent audio, abandonment."""
+    from fairdial.bench.floor import run as bench
+
+    work = bench(
+        settings_in_force(),
+        agents=agents,
+        in_flight=in_flight,
+        minutes=minutes,
+        warm_up_minutes=warm_up,
+        out=err,
+    )
+    print_json(carry_out(work))

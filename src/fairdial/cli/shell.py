@@ -1,0 +1,83 @@
+"""What every command shares: the two consoles, exit statuses, and how an error reaches a person."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from fairdial.exceptions import FairdialError, SettingsError, UnusableList
+
+if TYPE_CHECKING:
+    from fairdial.settings import Settings
+
+T = TypeVar("T")
+
+EXIT_FAILED = 1
+EXIT_UNUSABLE = 2
+"""A file, setting or argument that cannot be used."""
+EXIT_OUR_FAULT = 70
+EXIT_INTERRUPTED = 130
+"""Ctrl-C outside of dialing. While dialing it is the ordinary end of a run."""
+
+out = Console()
+err = Console(stderr=True)
+
+
+def settings_in_force() -> Settings:
+    """Read the settings and open the log; a setting that cannot be used ends the command."""
+    from fairdial.logs import log_to
+    from fairdial.settings import read_settings
+
+    def read() -> Settings:
+        settings = read_settings()
+        log_to(settings.data_dir, settings.log_level)
+        return settings
+
+    return guarded(read)
+
+
+def carry_out(work: Coroutine[Any, Any, T]) -> T:
+    """Run asynchronous work to its end; an expected error becomes a message and an exit status."""
+    # Whoever stops us with SIGTERM (systemd, Docker) gets the same good order as with Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        return guarded(lambda: asyncio.run(work))
+    except KeyboardInterrupt:
+        err.print("fairdial: stopped on request; no call was up", highlight=False)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def guarded(act: Callable[[], T]) -> T:
+    """Do something; an error that people can mend becomes a message and an exit status."""
+    try:
+        return act()
+    except FairdialError as error:
+        fail(error)
+    except BaseExceptionGroup as group:
+        ours, others = group.split(FairdialError)
+        if ours is None or others is not None:
+            raise
+        fail(ours.exceptions[0])
+
+
+def fail(error: BaseException) -> NoReturn:
+    """Say what is wrong, on the error stream and in the log, and end the command."""
+    if logging.getLogger().handlers:  # Not before there is a log file: it would be said twice.
+        logging.getLogger("fairdial").error("%s", error)
+    err.print("[red]fairdial:[/red] ", end="")
+    err.print(str(error), highlight=False, markup=False, soft_wrap=True)
+    unusable = isinstance(error, (SettingsError, UnusableList))
+    raise typer.Exit(EXIT_UNUSABLE if unusable else EXIT_FAILED)
+
+
+def print_json(figures: dict[str, Any]) -> None:
+    """Write figures for programs, on standard output alone."""
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
