@@ -31,7 +31,7 @@ from fairdial.adapters.sip.telephony import SipTelephony
 from fairdial.core.campaign import Campaign
 from fairdial.core.facts import SuppressionKind
 from fairdial.core.ids import CampaignId, Instant, SellerId
-from fairdial.core.rules import Rulebook
+from fairdial.core.rulebook import Rulebook
 from fairdial.exceptions import (
     EngineUnavailable,
     SettingsError,

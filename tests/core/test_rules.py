@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fairdial.core.duties import CallingWindow, first_instant
-from fairdial.core.rules import Rulebook, parse
+from fairdial.core.rule_file import parse
+from fairdial.core.rulebook import Rulebook
 from fairdial.core.verdict import Ruling, Verdict
 from fairdial.exceptions import RulebookError
 from fairdial.rules import load_rulebook, read_files, use_pinned_tzdata

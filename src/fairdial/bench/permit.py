@@ -20,7 +20,7 @@ from fairdial.bench.machine import machine
 from fairdial.core import permit
 from fairdial.core.facts import Facts
 from fairdial.core.ids import E164, AttemptId, LeadId, PermitId
-from fairdial.core.rules import Rulebook
+from fairdial.core.rulebook import Rulebook
 from fairdial.rules import load_rulebook
 from fairdial.rules.situations import facts_of
 

@@ -16,7 +16,7 @@ from typing import Any
 from fairdial.core.campaign import Method
 from fairdial.core.facts import Facts
 from fairdial.core.ids import E164, AttemptId, CampaignId, Instant, LeadId, PermitId
-from fairdial.core.rules import Rulebook
+from fairdial.core.rulebook import Rulebook
 from fairdial.core.verdict import Ruling, Verdict
 
 PERMIT_LIFE = timedelta(seconds=5)

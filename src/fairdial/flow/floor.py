@@ -12,7 +12,7 @@ from uuid import UUID
 from fairdial.core.campaign import Campaign
 from fairdial.core.ids import CampaignId
 from fairdial.core.pacing import Statistics
-from fairdial.core.rules import Rulebook
+from fairdial.core.rulebook import Rulebook
 from fairdial.ports import Clock, Ids, Store, Telephony
 
 log = logging.getLogger("fairdial")

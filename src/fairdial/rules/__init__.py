@@ -14,7 +14,8 @@ from pathlib import Path
 
 import tzdata
 
-from fairdial.core.rules import Rulebook, parse
+from fairdial.core.rule_file import parse
+from fairdial.core.rulebook import Rulebook
 from fairdial.exceptions import RulebookError
 
 HOUSE_FILE_BYTES_MAX = 64 * 1024

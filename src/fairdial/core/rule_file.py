@@ -1,0 +1,323 @@
+"""Rule files: strict reading of law as data, with the file and the rule in every complaint.
+
+What it does not understand it does not trust: an unknown key or kind, a missing citation or review
+date, overlapping values, a zone that does not exist. Next stop: `rulebook.Rulebook`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
+
+from fairdial.core.campaign import Method, Purpose
+from fairdial.core.duties import (
+    DAY_S,
+    NO_LIFT,
+    AttemptCap,
+    Ban,
+    CallerIdDuty,
+    CallingWindow,
+    ConsentDuty,
+    Duty,
+    Interval,
+    Lift,
+    ListAge,
+    NumberValidity,
+    PeriodUnit,
+    SuppressionDuty,
+)
+from fairdial.core.facts import SuppressionKind
+from fairdial.core.jurisdiction import AreaCodeTable
+from fairdial.core.lead import ConsentKind, LineType, Party
+from fairdial.core.outcome import Outcome
+from fairdial.core.places import AREA_CODES, STATES, read_area_codes, read_states
+from fairdial.core.rulebook import GUARD_CITATIONS, Rulebook
+from fairdial.core.rules import Applies, Confidence, DatedValue, Rule, RuleKind
+from fairdial.core.toml_table import Table
+from fairdial.exceptions import RulebookError
+
+FORMAT = "rulebook.toml"
+BESIDE_THE_RULES = ("coverage.toml", "situations.toml")
+"""Files that speak about rules and judge nothing; they are no part of the hash."""
+
+
+def parse(files: Mapping[str, bytes], tzdata: str) -> Rulebook:
+    """Make a rulebook of rule files (path inside the rules folder → content).
+
+    Raises `RulebookError`, naming the file and the rule, for anything that it does not understand:
+    an unknown key or kind, a missing citation or review date, overlapping values, a zone that does
+    not exist, low confidence without the stricter reading, old time-zone data.
+    """
+    tables = {
+        path: _toml(path, content)
+        for path, content in sorted(files.items())
+        if path.rsplit("/", 1)[-1] not in BESIDE_THE_RULES
+    }
+    for needed in (FORMAT, AREA_CODES, STATES):
+        if needed not in tables:
+            raise RulebookError(f"{needed} is missing; without it no rulebook can be loaded")
+    _check_tzdata(Table(FORMAT, tables[FORMAT]), tzdata)
+    states = read_states(Table(STATES, tables[STATES]))
+    area_codes = read_area_codes(Table(AREA_CODES, tables[AREA_CODES]), states)
+    rules: dict[str, Rule] = {}
+    homes: dict[str, str] = {}
+    shared: dict[Duty, Duty] = {}
+    for path, table in tables.items():
+        if path in (FORMAT, AREA_CODES, STATES):
+            continue
+        rule = _rule(path, table, area_codes, shared)
+        if rule.id in rules:
+            raise RulebookError(f"{path}: rule {rule.id} is already in {homes[rule.id]}")
+        rules[rule.id], homes[rule.id] = rule, path
+    if not rules:
+        raise RulebookError("there is not a single rule file")
+    return Rulebook(
+        hash=_hash(tables),
+        tzdata=tzdata,
+        rules=tuple(rules[name] for name in sorted(rules)),
+        area_codes=area_codes,
+    )
+
+
+def _toml(path: str, content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RulebookError(f"{path}: this is not TOML in UTF-8: {error}") from error
+
+
+def _hash(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    text = json.dumps(tables, sort_keys=True, separators=(",", ":"), default=_written)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _written(value: object) -> str:
+    """TOML's own types that JSON lacks, as text."""
+    if isinstance(value, date):
+        return value.isoformat()
+    raise RulebookError(f"a rule file holds {value!r}; times of day are written as text, '08:00'")
+
+
+def _check_tzdata(table: Table, tzdata: str) -> None:
+    least = table.text("tzdata_least")
+    table.done()
+    if _tz_order(table, tzdata) < _tz_order(table, least):
+        raise RulebookError(
+            f"{FORMAT}: the time-zone data is {tzdata}, the rules need {least} or newer; "
+            "upgrade the tzdata package"
+        )
+
+
+def _tz_order(table: Table, version: str) -> tuple[int, int, str]:
+    match = re.fullmatch(r"([0-9]{4})([a-z]{1,2})", version)
+    if match is None:
+        raise table.fault(f"{version!r} is not a time-zone data version such as 2026f")
+    return int(match[1]), len(match[2]), match[2]
+
+
+def _rule(
+    path: str,
+    content: Mapping[str, Any],
+    area_codes: AreaCodeTable,
+    shared: dict[Duty, Duty],
+) -> Rule:
+    """Read one rule. `shared` keeps equal duties one object, so that a case judges them once."""
+    rule_id = content.get("id")
+    table = Table(f"{path} ({rule_id})" if isinstance(rule_id, str) else path, content)
+    name = table.text("id")
+    if re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", name) is None:
+        raise table.fault("an id is made of small words joined by dots: us.fl.hours")
+    if name in GUARD_CITATIONS:
+        raise table.fault("this id belongs to a guard that is not data")
+    kind = table.one_of("kind", RuleKind)
+    confidence = table.one_of("confidence", Confidence)
+    stricter = table.text_or_none("stricter_reading")
+    if confidence is Confidence.LOW and stricter is None:
+        raise table.fault("confidence is low, so stricter_reading must say which way it decides")
+    jurisdiction = table.text("jurisdiction")
+    _check_home(table, path, jurisdiction, area_codes)
+    rule = Rule(
+        id=name,
+        title=table.text("title"),
+        kind=kind,
+        jurisdiction=jurisdiction,
+        applies=_applies(table),
+        citation=table.text("citation"),
+        confidence=confidence,
+        stricter_reading=stricter,
+        reviewed_on=table.day("reviewed_on"),
+        values=_values(table, kind, shared),
+    )
+    table.done()
+    return rule
+
+
+def _check_home(table: Table, path: str, jurisdiction: str, area_codes: AreaCodeTable) -> None:
+    """The folder says the jurisdiction too, so that nobody files Texas under Florida."""
+    folder = path.rpartition("/")[0]
+    home = folder.removesuffix("/federal")
+    if home != jurisdiction:
+        raise table.fault(f"jurisdiction is {jurisdiction!r}, but the file lies in {folder!r}")
+    country, _, state = jurisdiction.partition("/")
+    if state and (
+        state.upper() not in area_codes.states
+        or area_codes.states[state.upper()].country.lower() != country
+    ):
+        raise table.fault(f"{jurisdiction!r} is no state of {STATES}")
+    if not state and country not in ("world", "house") and not re.fullmatch("[a-z]{2}", country):
+        raise table.fault(f"{jurisdiction!r} is neither a country, world nor house")
+
+
+def _applies(table: Table) -> Applies:
+    """Closed lists; an absent one means all. `unknown` is implied and therefore not written."""
+    section = table.table("applies")
+    purposes = section.some_of("purposes", Purpose)
+    methods = section.some_of_or_all("methods", Method)
+    parties = section.some_of_or_all("parties", Party, never=Party.UNKNOWN)
+    lines = section.some_of_or_all("line_types", LineType, never=LineType.UNKNOWN)
+    section.done()
+    return Applies(purposes=purposes, methods=methods, parties=parties, line_types=lines)
+
+
+def _values(table: Table, kind: RuleKind, shared: dict[Duty, Duty]) -> tuple[DatedValue, ...]:
+    values: list[DatedValue] = []
+    for row in table.tables("value"):
+        from_on, until_on = row.day("from"), row.day_or_none("until")
+        if until_on is not None and until_on <= from_on:
+            raise row.fault(f"it ends on {until_on}, before it begins")
+        duty = _DUTIES[kind](row)
+        duty = shared.setdefault(duty, duty)
+        row.done()
+        values.append(DatedValue(from_on=from_on, until_on=until_on, duty=duty))
+    if not values:
+        raise table.fault("it has no [[value]]")
+    values.sort(key=lambda v: v.from_on)
+    for earlier, later in pairwise(values):
+        if earlier.until_on is None or earlier.until_on > later.from_on:
+            raise table.fault(
+                f"the value from {earlier.from_on} overlaps the one from {later.from_on}; "
+                "give the earlier one an until"
+            )
+    return tuple(values)
+
+
+def _lift(row: Table) -> Lift:
+    if not row.has("lifted_by"):
+        return NO_LIFT
+    section = row.table("lifted_by")
+    lift = Lift(
+        consent=section.one_of("consent", ConsentKind) if section.has("consent") else None,
+        purchase_days=section.whole_or_none("purchase_days"),
+        purchase_months=section.whole_or_none("purchase_months"),
+        inquiry_days=section.whole_or_none("inquiry_days"),
+        inquiry_months=section.whole_or_none("inquiry_months"),
+    )
+    section.done()
+    if lift == NO_LIFT:
+        raise section.fault("it names nothing that lifts the duty")
+    return lift
+
+
+_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_WEEK_GROUPS = {"every_day": _WEEK, "weekdays": _WEEK[:5], "weekend": _WEEK[5:]}
+
+
+def _calling_window(row: Table) -> Duty:
+    week: dict[str, tuple[Interval, ...]] = {}
+    for key in (*_WEEK_GROUPS, *_WEEK):
+        if row.has(key):
+            intervals = _intervals(row, key)
+            for day in _WEEK_GROUPS.get(key, (key,)):
+                if day in week:
+                    raise row.fault(f"{day} is given twice")
+                week[day] = intervals
+    absent = [day for day in _WEEK if day not in week]
+    if absent:
+        raise row.fault(f'{", ".join(absent)} missing; write "closed" for a closed day')
+    return CallingWindow(week=tuple(week[day] for day in _WEEK), lifted_by=_lift(row))
+
+
+def _intervals(row: Table, key: str) -> tuple[Interval, ...]:
+    value = row.raw(key)
+    if value == "closed":
+        return ()
+    texts = value if isinstance(value, list) else [value]
+    intervals: list[Interval] = []
+    for text in texts:
+        match = (
+            re.fullmatch(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])", text)
+            if isinstance(text, str)
+            else None
+        )
+        if match is None:
+            raise row.fault(f'{key} must be "08:00-21:00", a list of such or "closed": {text!r}')
+        opens, closes = (
+            int(match[1]) * 3600 + int(match[2]) * 60,
+            int(match[3]) * 3600 + int(match[4]) * 60,
+        )
+        if not (opens < closes <= DAY_S) or (intervals and opens < intervals[-1][1]):
+            raise row.fault(f"{key}: {text} is not a span of one day that follows the one before")
+        intervals.append((opens, closes))
+    if not intervals:
+        raise row.fault(f'{key} is empty; write "closed"')
+    return tuple(intervals)
+
+
+def _country(row: Table) -> str | None:
+    country = row.text_or_none("country")
+    if country is not None and re.fullmatch(r"[A-Z]{2}", country) is None:
+        raise row.fault(f"country must be two capital letters, it is {country!r}")
+    return country
+
+
+def _suppression(row: Table) -> Duty:
+    return SuppressionDuty(
+        list=row.one_of("list", SuppressionKind), country=_country(row), lifted_by=_lift(row)
+    )
+
+
+def _list_age(row: Table) -> Duty:
+    return ListAge(
+        list=row.one_of("list", SuppressionKind),
+        days_max=row.whole("days_max"),
+        country=_country(row),
+    )
+
+
+def _attempt_cap(row: Table) -> Duty:
+    given = [k for k in ("rolling_hours", "rolling_days", "calendar_days") if row.has(k)]
+    if len(given) != 1:
+        raise row.fault("it needs one of rolling_hours, rolling_days, calendar_days")
+    length = row.whole(given[0])
+    period = {
+        "rolling_hours": PeriodUnit(timedelta(hours=length), 0),
+        "rolling_days": PeriodUnit(timedelta(days=length), 0),
+        "calendar_days": PeriodUnit(None, length),
+    }[given[0]]
+    counts = row.some_of("counts", Outcome)
+    if Outcome.NOT_DIALED in counts:
+        raise row.fault("not_dialed never counts: nothing was sent to the network")
+    return AttemptCap(
+        attempts_max=row.whole("attempts_max"),
+        period=period,
+        counts=counts,
+        lifted_by=_lift(row),
+    )
+
+
+_DUTIES: dict[RuleKind, Callable[[Table], Duty]] = {
+    RuleKind.NUMBER_VALIDITY: lambda _: NumberValidity(),
+    RuleKind.CALLING_WINDOW: _calling_window,
+    RuleKind.SUPPRESSION: _suppression,
+    RuleKind.LIST_AGE: _list_age,
+    RuleKind.ATTEMPT_CAP: _attempt_cap,
+    RuleKind.CONSENT: lambda row: ConsentDuty(needs=row.one_of("needs", ConsentKind)),
+    RuleKind.CALLER_ID: lambda _: CallerIdDuty(),
+    RuleKind.BAN: lambda row: Ban(lifted_by=_lift(row)),
+}

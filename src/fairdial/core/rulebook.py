@@ -1,0 +1,183 @@
+"""The rulebook: every rule that is loaded, and the judging of all that apply to one call.
+
+`Rulebook.judge` judges **every** rule that applies, never stopping at the first no. Four guards are
+not data, because nobody may edit them away: the place must be known, its law must be loaded, a
+request to stop holds, and one number is called once at a time. Refuses to know files and clocks.
+Next stop: `permit.issue`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from fairdial.core.duties import AttemptCap, case_of
+from fairdial.core.facts import Facts, SuppressionKind
+from fairdial.core.ids import Instant
+from fairdial.core.jurisdiction import AreaCodeTable, Location, locate
+from fairdial.core.lead import StatedLocation
+from fairdial.core.number import area_code
+from fairdial.core.rules import Rule
+from fairdial.core.verdict import Ruling, Verdict
+
+UNKNOWN_PLACE = "tz.unknown"
+NO_LAW_LOADED = "jurisdiction.no_rules"
+STOP_REQUEST = "suppression.internal"
+ONE_CALL_AT_A_TIME = "attempt.open"
+
+GUARD_CITATIONS = {
+    UNKNOWN_PLACE: "47 CFR 64.1200(c)(1): the hours are those of the called party's location",
+    NO_LAW_LOADED: "Fairdial: where no law is loaded, none was checked",
+    STOP_REQUEST: "47 CFR 64.1200(d): a request to this seller to stop holds for every campaign",
+    ONE_CALL_AT_A_TIME: "Fairdial: one open call per number",
+}
+_CACHE_MAX = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What one kind of call to one place is judged by; worked out once and kept."""
+
+    location: Location
+    zones: tuple[ZoneInfo, ...]
+    guards: tuple[Verdict, ...]
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rulebook:
+    """All rules loaded, identified by a hash. Immutable but for its cache of plans."""
+
+    hash: str
+    """SHA-256 over the content of all files that judge; comments and spacing do not count."""
+    tzdata: str
+    """The version of the time-zone data that judges."""
+    rules: tuple[Rule, ...]
+    """By id."""
+    area_codes: AreaCodeTable
+    _by_jurisdiction: dict[str, tuple[Rule, ...]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    _plans: dict[tuple[object, ...], _Plan] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        grouped: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            grouped.setdefault(rule.jurisdiction, []).append(rule)
+        self._by_jurisdiction.update({name: tuple(rules) for name, rules in grouped.items()})
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far back `Facts.past_attempts` must reach for every cap to see all it counts."""
+        longest = timedelta(days=1)
+        for rule in self.rules:
+            for value in rule.values:
+                if isinstance(value.duty, AttemptCap):
+                    period = value.duty.period
+                    reach = period.rolling or timedelta(days=period.calendar_days + 1)
+                    longest = max(longest, reach)
+        return longest
+
+    def locate(self, number: str, stated: StatedLocation) -> Location:
+        """Where the called party may be, by the rulebook's own tables."""
+        return locate(number, stated, self.area_codes)
+
+    def judge(self, facts: Facts, now: Instant) -> tuple[Verdict, ...]:
+        """Judge every rule that applies to a call that would start at `now`; one verdict each.
+
+        A place that is unknown, a country without rules and a rule without a value in force are
+        verdicts too, and never *allow*. Deterministic: the same facts, rulebook and moment give
+        the same verdicts years later.
+        """
+        if now.tzinfo is None:
+            raise ValueError("a call is judged at an aware time, this one has no zone")
+        plan = self._plan(facts)
+        case = case_of(facts, now, plan.location, plan.zones, self.area_codes)
+        verdicts = [*plan.guards, _no_stop_request(facts), _one_call_at_a_time(facts)]
+        verdicts += [rule.judge(case) for rule in plan.rules]
+        return tuple(verdicts)
+
+    def _plan(self, facts: Facts) -> _Plan:
+        # Every North American number of one area code has the same place, so the cache stays small.
+        key = (
+            area_code(facts.number) or facts.number,
+            facts.stated,
+            facts.purpose,
+            facts.method,
+            facts.party,
+            facts.line_type,
+        )
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= _CACHE_MAX:
+                self._plans.clear()
+            plan = self._plans[key] = self._make_plan(facts)
+        return plan
+
+    def _make_plan(self, facts: Facts) -> _Plan:
+        location = self.locate(facts.number, facts.stated)
+        names = ("world", "house", *location.jurisdiction_names)
+        rules = [
+            rule
+            for name in names
+            for rule in self._by_jurisdiction.get(name, ())
+            if rule.applies.covers(facts)
+        ]
+        return _Plan(
+            location=location,
+            zones=tuple(ZoneInfo(name) for name in location.zone_names),
+            guards=(self._place_known(location), self._law_loaded(location)),
+            rules=tuple(rules),
+        )
+
+    def _place_known(self, location: Location) -> Verdict:
+        if location.doubt is not None:
+            return _guard(UNKNOWN_PLACE, Ruling.UNKNOWN, location.doubt)
+        places = ", ".join(f"{c.name} ({c.source})" for c in location.zones)
+        return _guard(UNKNOWN_PLACE, Ruling.ALLOW, f"candidate zones: {places}")
+
+    def _law_loaded(self, location: Location) -> Verdict:
+        countries = tuple(n for n in location.jurisdiction_names if "/" not in n)
+        without = [n.upper() for n in countries if n not in self._by_jurisdiction]
+        if without:
+            return _guard(NO_LAW_LOADED, Ruling.REFUSE, f"no rules loaded for {', '.join(without)}")
+        if not countries:
+            return _guard(
+                NO_LAW_LOADED, Ruling.UNKNOWN, "no rules loaded for a place that is unknown"
+            )
+        return _guard(
+            NO_LAW_LOADED,
+            Ruling.ALLOW,
+            f"judged by the law of {', '.join(n.upper() for n in countries)}",
+        )
+
+
+def _guard(rule: str, ruling: Ruling, why: str) -> Verdict:
+    return Verdict(rule=rule, citation=GUARD_CITATIONS[rule], ruling=ruling, why=why)
+
+
+def _no_stop_request(facts: Facts) -> Verdict:
+    """Whether nobody at this number asked us to stop. No consent and no relationship lifts it."""
+    for entry in facts.suppressions:
+        if entry.kind is SuppressionKind.INTERNAL:
+            why = f"asked us to stop on {entry.registered_on} ({entry.source})"
+            return _guard(STOP_REQUEST, Ruling.REFUSE, why)
+    return _NO_STOP_REQUEST
+
+
+_NO_STOP_REQUEST = _guard(STOP_REQUEST, Ruling.ALLOW, "nobody asked us to stop")
+
+
+def _one_call_at_a_time(facts: Facts) -> Verdict:
+    """Whether no other call to this number is under way. Time alone does not say when it ends."""
+    for attempt in facts.past_attempts:
+        if attempt.outcome is None:
+            why = f"another attempt to this number, of {attempt.at:%H:%M:%S} UTC, is still open"
+            return _guard(ONE_CALL_AT_A_TIME, Ruling.REFUSE, why)
+    return _NO_OPEN_CALL
+
+
+_NO_OPEN_CALL = _guard(ONE_CALL_AT_A_TIME, Ruling.ALLOW, "no other call to this number is open")
