@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from fairdial.core.abandon import AbandonRecord
+from fairdial.core.abandon import AbandonFigure, AbandonMeasure, AbandonRecord
 from fairdial.core.agent import AgentSession
 from fairdial.core.attempt import Attempt
 from fairdial.core.attempt import EndCause as EndCause
@@ -381,9 +381,21 @@ class Transaction(Protocol):
         """One judgement of a number at a time."""
 
     async def facts(
-        self, lead: Lead, campaign: Campaign, *, now: Instant, is_sandbox: bool
+        self,
+        lead: Lead,
+        campaign: Campaign,
+        *,
+        now: Instant,
+        since: Instant,
+        is_sandbox: bool,
+        is_agent_guaranteed: bool,
+        abandon_figures: tuple[AbandonFigure, ...],
     ) -> Facts:
-        """What we know about calling this lead now. Call `lock_number` first."""
+        """What we know about calling this lead now; attempts from `since` on are among it.
+
+        Call `lock_number` first. What only the dialer knows (an agent who is kept for the call, the
+        campaign's abandonment) is handed in.
+        """
 
     async def save_refusal(self, refusal_id: UUID, refusal: Refusal) -> None:
         """Keep a refusal with all it rests on."""
@@ -419,8 +431,10 @@ class Transaction(Protocol):
     async def suppressed_in_flight(self, campaign_id: CampaignId) -> list[AttemptId]:
         """Unanswered calls to numbers that were suppressed after their permit."""
 
-    async def abandon_record(self, campaign_id: CampaignId, now: Instant) -> AbandonRecord:
-        """Live answers and abandoned calls in the legal window."""
+    async def abandon_record(
+        self, campaign_id: CampaignId, measure: AbandonMeasure, now: Instant
+    ) -> AbandonRecord:
+        """Answers and abandoned calls of a campaign by one way of measuring."""
 
     async def history(self, campaign_id: CampaignId, now: Instant) -> list[PastCall]:
         """How earlier calls went, oldest first."""

@@ -172,7 +172,7 @@ calls = st.builds(
         line_type=kind,
         stated=stated,
         consent=consent,
-        relationship=dealing,
+        relationships=() if dealing is None else (dealing,),
     ),
     st.sampled_from(CODES),
     st.integers(0, 99),

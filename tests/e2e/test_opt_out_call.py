@@ -71,7 +71,7 @@ class Exchange:
         """Take the next due lead and call it, if it may be called."""
         async with self.store.transaction() as tx:
             (lead,) = await tx.claim_due(self.campaign.id, most=1, now=self.floor.clock.now())
-        return await place_call(self.floor, self.lease, lead)
+        return await place_call(self.floor, self.lease, lead, is_agent_guaranteed=True)
 
     async def add_lead(self) -> None:
         lead = NewLead(

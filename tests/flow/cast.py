@@ -37,6 +37,7 @@ from fairdial.core.ids import (
 from fairdial.core.intake import NewLead
 from fairdial.core.lead import Lead, LineType, Party, StatedLocation
 from fairdial.core.outcome import Outcome
+from fairdial.core.permit import Refusal
 from fairdial.flow import agent_desk
 from fairdial.flow.call_events import on_call_event
 from fairdial.flow.floor import Floor
@@ -108,9 +109,13 @@ class Stage:
             leads = await tx.claim_due(self.campaign.id, most=100, now=self.clock.now())
         return next(lead for lead in leads if lead.number == number)
 
+    async def place(self, lead: Lead, *, lease: Lease | None = None) -> Attempt | Refusal:
+        """The gate and the call, with an agent kept for it."""
+        return await place_call(self.floor, lease or self.lease, lead, is_agent_guaranteed=True)
+
     async def dialed(self, number: str = "+12125550142") -> Attempt:
         """A call that rings at its lead."""
-        attempt = await place_call(self.floor, self.lease, await self.lead(number))
+        attempt = await self.place(await self.lead(number))
         assert isinstance(attempt, Attempt), attempt
         await self.settle()
         return await self.attempt(attempt.id)

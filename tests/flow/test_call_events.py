@@ -7,6 +7,13 @@ from datetime import timedelta
 import pytest
 from tests.flow.cast import Stage
 
+from fairdial.core.abandon import (
+    AbandonMeasure,
+    AbandonRecord,
+    ClockStart,
+    Denominator,
+    WindowKind,
+)
 from fairdial.core.agent import AgentState
 from fairdial.core.attempt import AttemptState, DeadlinePassed, EndCause, Message
 from fairdial.core.outcome import Disposition, Outcome
@@ -14,8 +21,20 @@ from fairdial.core.permit import Refusal
 from fairdial.exceptions import ImpossibleEvent
 from fairdial.flow import agent_desk
 from fairdial.flow.call_events import apply
-from fairdial.flow.place_call import place_call
 from fairdial.ports import Lease
+
+
+async def abandonment(stage: Stage) -> AbandonRecord:
+    """The campaign's counts as 47 CFR 64.1200(a)(7) measures them."""
+    measure = AbandonMeasure(
+        clock_start=ClockStart.GREETING_END,
+        connect_ms_max=2000,
+        denominator=Denominator.LIVE_ANSWERS,
+        window=WindowKind.ROLLING_DAYS,
+        window_days=30,
+    )
+    async with stage.store.transaction() as tx:
+        return await tx.abandon_record(stage.campaign.id, measure, stage.clock.now())
 
 
 async def test_an_answered_call_goes_to_the_agent_who_has_been_ready_longest(stage: Stage) -> None:
@@ -70,8 +89,7 @@ async def test_nobody_free_by_the_deadline_hears_who_called_and_counts_as_abando
     assert stage.telephony.played == [(attempt.id, Message.ABANDONED)]
     closed = await stage.attempt(attempt.id)
     assert (closed.outcome, closed.is_abandoned) == (Outcome.ABANDONED, True)
-    async with stage.store.transaction() as tx:
-        record = await tx.abandon_record(stage.campaign.id, stage.clock.now())
+    record = await abandonment(stage)
     assert (record.live_answers, record.abandoned) == (1, 1)
 
 
@@ -80,8 +98,7 @@ async def test_an_answer_by_a_machine_is_no_live_answer(stage: Stage) -> None:
     stage.telephony.end(attempt.id, EndCause.WE_HUNG_UP)
     await stage.settle()
     await agent_desk.dispose(stage.floor, session.id, Disposition.MACHINE)
-    async with stage.store.transaction() as tx:
-        record = await tx.abandon_record(stage.campaign.id, stage.clock.now())
+    record = await abandonment(stage)
     assert (record.live_answers, record.abandoned) == (0, 0)
 
 
@@ -95,7 +112,7 @@ async def test_a_stop_request_in_a_talk_is_in_force_before_the_talk_ends(stage: 
     await stage.settle()
     await agent_desk.dispose(stage.floor, session.id, Disposition.STOP_CALLING)
     stage.clock.move(days=30)
-    result = await place_call(stage.floor, await renewed(stage), await stage.lead("+12125550142"))
+    result = await stage.place(await stage.lead("+12125550142"), lease=await renewed(stage))
     assert isinstance(result, Refusal)
 
 

@@ -16,7 +16,6 @@ from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.permit import Refusal
 from fairdial.flow import agent_desk
 from fairdial.flow.call_events import apply
-from fairdial.flow.place_call import place_call
 from fairdial.ports import Lease
 
 NUMBER = "+12125550142"
@@ -93,7 +92,7 @@ async def test_the_lead_is_finished_though_the_plan_would_try_abandoned_calls_ag
 async def test_the_next_judgement_of_the_number_refuses(stage: Stage) -> None:
     await presses(stage, await abandoned(stage), OPT_OUT_KEY)
     stage.clock.move(days=30)
-    result = await place_call(stage.floor, await renewed(stage), await stage.lead(NUMBER))
+    result = await stage.place(await stage.lead(NUMBER), lease=await renewed(stage))
     assert isinstance(result, Refusal)
     whys = [verdict.why for verdict in result.reasons]
     assert any("pressed 9 on the abandoned-call message" in why for why in whys), whys

@@ -16,11 +16,10 @@ from fairdial.core.ids import E164, DialerId
 from fairdial.core.lead import Lead
 from fairdial.core.permit import Refusal
 from fairdial.exceptions import CampaignBusy
-from fairdial.flow.place_call import place_call
 
 
 async def refusal_of(stage: Stage, lead: Lead) -> Refusal:
-    result = await place_call(stage.floor, stage.lease, lead)
+    result = await stage.place(lead)
     assert isinstance(result, Refusal), result
     assert stage.telephony.wire == []
     return result
@@ -37,7 +36,7 @@ async def test_the_attempt_and_its_permit_are_committed_before_the_engine_is_tol
     stage: Stage,
 ) -> None:
     stage.telephony.drops_dials = True
-    attempt = await place_call(stage.floor, stage.lease, await stage.lead("+12125550142"))
+    attempt = await stage.place(await stage.lead("+12125550142"))
     assert isinstance(attempt, Attempt)
     assert (await stage.attempt(attempt.id)).state is AttemptState.PERMITTED
     assert await stage.store.permit_uses() == {attempt.id: False}
@@ -65,14 +64,14 @@ async def test_refuses_when_the_location_is_unknown(stage: Stage) -> None:
 
 async def test_a_second_call_to_a_number_that_rings_is_refused(stage: Stage) -> None:
     await stage.dialed("+12125550142")
-    result = await place_call(stage.floor, stage.lease, await stage.lead("+12125550142"))
+    result = await stage.place(await stage.lead("+12125550142"))
     assert isinstance(result, Refusal)
     assert len(stage.telephony.wire) == 1
 
 
 async def test_two_dialers_at_once_cannot_both_pass_one_cap(stage: Stage) -> None:
     leads = [await stage.lead("+12125550142") for _ in range(6)]
-    results = await asyncio.gather(*(place_call(stage.floor, stage.lease, lead) for lead in leads))
+    results = await asyncio.gather(*(stage.place(lead) for lead in leads))
     assert sum(isinstance(result, Attempt) for result in results) == 1
     assert len(stage.telephony.wire) == 1
 
@@ -83,7 +82,7 @@ async def test_the_cap_counts_attempts_of_every_campaign(stage: Stage) -> None:
         stage.telephony.end(attempt.id, EndCause.NO_ANSWER)
         await stage.settle()
         stage.clock.move(minutes=5)
-    result = await place_call(stage.floor, stage.lease, await stage.lead("+12125550142"))
+    result = await stage.place(await stage.lead("+12125550142"))
     assert isinstance(result, Refusal)
     assert any("attempts" in v.rule for v in result.reasons)
 
@@ -99,7 +98,7 @@ async def test_a_dialer_that_was_taken_over_cannot_dial(stage: Stage) -> None:
             life=timedelta(seconds=10),
         )
     with pytest.raises(CampaignBusy):
-        await place_call(stage.floor, stage.lease, lead)
+        await stage.place(lead)
     assert stage.telephony.wire == []
     assert await stage.one("SELECT count(*) FROM permit") == 0
 
@@ -109,7 +108,7 @@ async def test_an_engine_that_is_down_voids_the_permit_and_the_lead_is_due_again
 ) -> None:
     lead = await stage.lead("+12125550142")
     stage.telephony.die()
-    await place_call(stage.floor, stage.lease, lead)
+    await stage.place(lead)
     assert await stage.one("SELECT void_at IS NOT NULL FROM permit") is True
     assert await stage.one("SELECT outcome FROM attempt") == "not_dialed"
     assert await stage.one("SELECT state FROM lead") == "due"

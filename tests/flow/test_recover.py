@@ -9,7 +9,6 @@ from tests.flow.cast import Stage
 from fairdial.core.agent import AgentState
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
 from fairdial.core.outcome import Outcome
-from fairdial.flow.place_call import place_call
 from fairdial.flow.recover import recover, recover_all
 from fairdial.flow.verify import verify_audit
 
@@ -18,7 +17,7 @@ async def test_a_permit_whose_invite_never_left_is_void_and_the_lead_is_due_agai
     stage: Stage,
 ) -> None:
     stage.telephony.drops_dials = True
-    attempt = await place_call(stage.floor, stage.lease, await stage.lead("+12125550142"))
+    attempt = await stage.place(await stage.lead("+12125550142"))
     assert isinstance(attempt, Attempt)
     await recover(stage.floor, stage.campaign.id)
     mended = await stage.attempt(attempt.id)
@@ -29,7 +28,7 @@ async def test_a_permit_whose_invite_never_left_is_void_and_the_lead_is_due_agai
 
 
 async def test_an_invite_that_left_unheard_of_counts_as_dialed(stage: Stage) -> None:
-    attempt = await place_call(stage.floor, stage.lease, await stage.lead("+12125550142"))
+    attempt = await stage.place(await stage.lead("+12125550142"))
     assert isinstance(attempt, Attempt)
     # The dialer died before it read that the INVITE had left.
     await recover(stage.floor, stage.campaign.id)
@@ -78,7 +77,7 @@ async def test_what_another_campaigns_dead_dialer_left_is_recovered_by_its_store
 
 async def test_the_audit_holds_after_a_day_of_everything(stage: Stage) -> None:
     await stage.talking()
-    await place_call(stage.floor, stage.lease, await stage.lead("+12125550199"))
+    await stage.place(await stage.lead("+12125550199"))
     await recover(stage.floor, stage.campaign.id)
     report = await verify_audit(stage.store)
     assert report.entries > 5

@@ -103,6 +103,10 @@ class Attempt:
     dialed_at: Instant | None = None
     ringing_at: Instant | None = None
     answered_at: Instant | None = None
+    greeting_started_at: Instant | None = None
+    """When the person was first heard, where a detector listens; the abandonment clock of some
+    laws starts here or at its end."""
+    greeting_ended_at: Instant | None = None
     bridged_at: Instant | None = None
     ended_at: Instant | None = None
     closed_at: Instant | None = None

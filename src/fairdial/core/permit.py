@@ -22,7 +22,7 @@ from fairdial.core.verdict import Ruling, Verdict
 PERMIT_LIFE = timedelta(seconds=5)
 """How long a permit may wait to be used. Long enough for one commit and one send, no longer."""
 
-NEXT_ALLOWED_STEPS_MAX = 8
+NEXT_ALLOWED_STEPS_MAX = 16
 """How often a moment is moved on until no other rule's closed hours lie there."""
 
 

@@ -11,31 +11,34 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from typing import Any
 
 from fairdial.core.campaign import Method, Purpose
 from fairdial.core.duties import (
-    DAY_S,
-    NO_LIFT,
+    AbandonCeiling,
     AttemptCap,
     Ban,
     CallerIdDuty,
     CallingWindow,
+    ClosedDay,
     ConsentDuty,
+    Disclosure,
     Duty,
-    Interval,
-    Lift,
+    EmergencyBan,
     ListAge,
     NumberValidity,
-    PeriodUnit,
+    ReassignedDuty,
+    RestPeriod,
+    RestrictionDuty,
+    Retention,
+    RingTime,
     SuppressionDuty,
+    Told,
 )
-from fairdial.core.facts import SuppressionKind
 from fairdial.core.jurisdiction import AreaCodeTable
-from fairdial.core.lead import ConsentKind, LineType, Party
-from fairdial.core.outcome import Outcome
+from fairdial.core.lead import LineType, Party
 from fairdial.core.places import AREA_CODES, STATES, read_area_codes, read_states
 from fairdial.core.rulebook import GUARD_CITATIONS, Rulebook
 from fairdial.core.rules import Applies, Confidence, DatedValue, Rule, RuleKind
@@ -67,7 +70,7 @@ def parse(files: Mapping[str, bytes], tzdata: str) -> Rulebook:
     area_codes = read_area_codes(Table(AREA_CODES, tables[AREA_CODES]), states)
     rules: dict[str, Rule] = {}
     homes: dict[str, str] = {}
-    shared: dict[Duty, Duty] = {}
+    shared: dict[Duty | Told, Duty | Told] = {}
     for path, table in tables.items():
         if path in (FORMAT, AREA_CODES, STATES):
             continue
@@ -125,7 +128,7 @@ def _rule(
     path: str,
     content: Mapping[str, Any],
     area_codes: AreaCodeTable,
-    shared: dict[Duty, Duty],
+    shared: dict[Duty | Told, Duty | Told],
 ) -> Rule:
     """Read one rule. `shared` keeps equal duties one object, so that a case judges them once."""
     rule_id = content.get("id")
@@ -185,14 +188,17 @@ def _applies(table: Table) -> Applies:
     return Applies(purposes=purposes, methods=methods, parties=parties, line_types=lines)
 
 
-def _values(table: Table, kind: RuleKind, shared: dict[Duty, Duty]) -> tuple[DatedValue, ...]:
+def _values(
+    table: Table, kind: RuleKind, shared: dict[Duty | Told, Duty | Told]
+) -> tuple[DatedValue, ...]:
     values: list[DatedValue] = []
     for row in table.tables("value"):
         from_on, until_on = row.day("from"), row.day_or_none("until")
         if until_on is not None and until_on <= from_on:
             raise row.fault(f"it ends on {until_on}, before it begins")
-        duty = _DUTIES[kind](row)
-        duty = shared.setdefault(duty, duty)
+        duty = None if row.truth("no_duty") else _DUTIES[kind](row)
+        if duty is not None:
+            duty = shared.setdefault(duty, duty)
         row.done()
         values.append(DatedValue(from_on=from_on, until_on=until_on, duty=duty))
     if not values:
@@ -207,117 +213,22 @@ def _values(table: Table, kind: RuleKind, shared: dict[Duty, Duty]) -> tuple[Dat
     return tuple(values)
 
 
-def _lift(row: Table) -> Lift:
-    if not row.has("lifted_by"):
-        return NO_LIFT
-    section = row.table("lifted_by")
-    lift = Lift(
-        consent=section.one_of("consent", ConsentKind) if section.has("consent") else None,
-        purchase_days=section.whole_or_none("purchase_days"),
-        purchase_months=section.whole_or_none("purchase_months"),
-        inquiry_days=section.whole_or_none("inquiry_days"),
-        inquiry_months=section.whole_or_none("inquiry_months"),
-    )
-    section.done()
-    if lift == NO_LIFT:
-        raise section.fault("it names nothing that lifts the duty")
-    return lift
-
-
-_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_WEEK_GROUPS = {"every_day": _WEEK, "weekdays": _WEEK[:5], "weekend": _WEEK[5:]}
-
-
-def _calling_window(row: Table) -> Duty:
-    week: dict[str, tuple[Interval, ...]] = {}
-    for key in (*_WEEK_GROUPS, *_WEEK):
-        if row.has(key):
-            intervals = _intervals(row, key)
-            for day in _WEEK_GROUPS.get(key, (key,)):
-                if day in week:
-                    raise row.fault(f"{day} is given twice")
-                week[day] = intervals
-    absent = [day for day in _WEEK if day not in week]
-    if absent:
-        raise row.fault(f'{", ".join(absent)} missing; write "closed" for a closed day')
-    return CallingWindow(week=tuple(week[day] for day in _WEEK), lifted_by=_lift(row))
-
-
-def _intervals(row: Table, key: str) -> tuple[Interval, ...]:
-    value = row.raw(key)
-    if value == "closed":
-        return ()
-    texts = value if isinstance(value, list) else [value]
-    intervals: list[Interval] = []
-    for text in texts:
-        match = (
-            re.fullmatch(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])", text)
-            if isinstance(text, str)
-            else None
-        )
-        if match is None:
-            raise row.fault(f'{key} must be "08:00-21:00", a list of such or "closed": {text!r}')
-        opens, closes = (
-            int(match[1]) * 3600 + int(match[2]) * 60,
-            int(match[3]) * 3600 + int(match[4]) * 60,
-        )
-        if not (opens < closes <= DAY_S) or (intervals and opens < intervals[-1][1]):
-            raise row.fault(f"{key}: {text} is not a span of one day that follows the one before")
-        intervals.append((opens, closes))
-    if not intervals:
-        raise row.fault(f'{key} is empty; write "closed"')
-    return tuple(intervals)
-
-
-def _country(row: Table) -> str | None:
-    country = row.text_or_none("country")
-    if country is not None and re.fullmatch(r"[A-Z]{2}", country) is None:
-        raise row.fault(f"country must be two capital letters, it is {country!r}")
-    return country
-
-
-def _suppression(row: Table) -> Duty:
-    return SuppressionDuty(
-        list=row.one_of("list", SuppressionKind), country=_country(row), lifted_by=_lift(row)
-    )
-
-
-def _list_age(row: Table) -> Duty:
-    return ListAge(
-        list=row.one_of("list", SuppressionKind),
-        days_max=row.whole("days_max"),
-        country=_country(row),
-    )
-
-
-def _attempt_cap(row: Table) -> Duty:
-    given = [k for k in ("rolling_hours", "rolling_days", "calendar_days") if row.has(k)]
-    if len(given) != 1:
-        raise row.fault("it needs one of rolling_hours, rolling_days, calendar_days")
-    length = row.whole(given[0])
-    period = {
-        "rolling_hours": PeriodUnit(timedelta(hours=length), 0),
-        "rolling_days": PeriodUnit(timedelta(days=length), 0),
-        "calendar_days": PeriodUnit(None, length),
-    }[given[0]]
-    counts = row.some_of("counts", Outcome)
-    if Outcome.NOT_DIALED in counts:
-        raise row.fault("not_dialed never counts: nothing was sent to the network")
-    return AttemptCap(
-        attempts_max=row.whole("attempts_max"),
-        period=period,
-        counts=counts,
-        lifted_by=_lift(row),
-    )
-
-
-_DUTIES: dict[RuleKind, Callable[[Table], Duty]] = {
-    RuleKind.NUMBER_VALIDITY: lambda _: NumberValidity(),
-    RuleKind.CALLING_WINDOW: _calling_window,
-    RuleKind.SUPPRESSION: _suppression,
-    RuleKind.LIST_AGE: _list_age,
-    RuleKind.ATTEMPT_CAP: _attempt_cap,
-    RuleKind.CONSENT: lambda row: ConsentDuty(needs=row.one_of("needs", ConsentKind)),
-    RuleKind.CALLER_ID: lambda _: CallerIdDuty(),
-    RuleKind.BAN: lambda row: Ban(lifted_by=_lift(row)),
+_DUTIES: dict[RuleKind, Callable[[Table], Duty | Told]] = {
+    RuleKind.NUMBER_VALIDITY: NumberValidity.read,
+    RuleKind.CALLER_ID: CallerIdDuty.read,
+    RuleKind.CALLING_WINDOW: CallingWindow.read,
+    RuleKind.CLOSED_DAY: ClosedDay.read,
+    RuleKind.SUPPRESSION: SuppressionDuty.read,
+    RuleKind.LIST_AGE: ListAge.read,
+    RuleKind.REASSIGNED: ReassignedDuty.read,
+    RuleKind.ATTEMPT_CAP: AttemptCap.read,
+    RuleKind.REST_PERIOD: RestPeriod.read,
+    RuleKind.CONSENT: ConsentDuty.read,
+    RuleKind.BAN: Ban.read,
+    RuleKind.EMERGENCY_BAN: EmergencyBan.read,
+    RuleKind.RESTRICTION: RestrictionDuty.read,
+    RuleKind.RING_TIME: RingTime.read,
+    RuleKind.ABANDON_CEILING: AbandonCeiling.read,
+    RuleKind.DISCLOSURE: Disclosure.read,
+    RuleKind.RETENTION: Retention.read,
 }

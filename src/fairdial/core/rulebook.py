@@ -9,16 +9,18 @@ Next stop: `permit.issue`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from fairdial.core.duties import AttemptCap, case_of
+from fairdial.core.abandon import AbandonMeasure
+from fairdial.core.campaign import Purpose
+from fairdial.core.duties import AbandonCeiling, AttemptCap, RestPeriod, case_of
 from fairdial.core.facts import Facts, SuppressionKind
 from fairdial.core.ids import Instant
 from fairdial.core.jurisdiction import AreaCodeTable, Location, locate
 from fairdial.core.lead import StatedLocation
 from fairdial.core.number import area_code
-from fairdial.core.rules import Rule
+from fairdial.core.rules import Rule, RuleKind
 from fairdial.core.verdict import Ruling, Verdict
 
 UNKNOWN_PLACE = "tz.unknown"
@@ -43,6 +45,8 @@ class _Plan:
     zones: tuple[ZoneInfo, ...]
     guards: tuple[Verdict, ...]
     rules: tuple[Rule, ...]
+    told: tuple[Rule, ...]
+    """What is told to people and not judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ class Rulebook:
         longest = timedelta(days=1)
         for rule in self.rules:
             for value in rule.values:
-                if isinstance(value.duty, AttemptCap):
+                if isinstance(value.duty, (AttemptCap, RestPeriod)):
                     period = value.duty.period
                     reach = period.rolling or timedelta(days=period.calendar_days + 1)
                     longest = max(longest, reach)
@@ -99,6 +103,35 @@ class Rulebook:
         verdicts = [*plan.guards, _no_stop_request(facts), _one_call_at_a_time(facts)]
         verdicts += [rule.judge(case) for rule in plan.rules]
         return tuple(verdicts)
+
+    def told(self, facts: Facts) -> tuple[Rule, ...]:
+        """The rules about this call that are not judged: what must be said, what must be kept."""
+        return self._plan(facts).told
+
+    def abandon_ceilings(
+        self, place: str, purpose: Purpose, day: date
+    ) -> tuple[AbandonCeiling, ...]:
+        """The abandonment ceilings in force for calls of a purpose; `place` is `us` or `house`."""
+        return tuple(
+            value.duty
+            for rule in self.rules
+            if rule.kind is RuleKind.ABANDON_CEILING
+            and rule.jurisdiction == place
+            and purpose in rule.applies.purposes
+            and (value := rule.value_on(day)) is not None
+            and isinstance(value.duty, AbandonCeiling)
+        )
+
+    def abandon_measures(self, day: date) -> tuple[AbandonMeasure, ...]:
+        """Every way of measuring abandonment that a rule in force names, once each."""
+        measures = (
+            value.duty.measure
+            for rule in self.rules
+            if rule.kind is RuleKind.ABANDON_CEILING
+            and (value := rule.value_on(day)) is not None
+            and isinstance(value.duty, AbandonCeiling)
+        )
+        return tuple(dict.fromkeys(measures))
 
     def _plan(self, facts: Facts) -> _Plan:
         # Every North American number of one area code has the same place, so the cache stays small.
@@ -130,7 +163,8 @@ class Rulebook:
             location=location,
             zones=tuple(ZoneInfo(name) for name in location.zone_names),
             guards=(self._place_known(location), self._law_loaded(location)),
-            rules=tuple(rules),
+            rules=tuple(rule for rule in rules if rule.is_judged),
+            told=tuple(rule for rule in rules if not rule.is_judged),
         )
 
     def _place_known(self, location: Location) -> Verdict:
@@ -163,7 +197,8 @@ def _no_stop_request(facts: Facts) -> Verdict:
     """Whether nobody at this number asked us to stop. No consent and no relationship lifts it."""
     for entry in facts.suppressions:
         if entry.kind is SuppressionKind.INTERNAL:
-            why = f"asked us to stop on {entry.registered_on} ({entry.source})"
+            when = f" on {entry.registered_on}" if entry.registered_on else ""
+            why = f"asked us to stop{when} ({entry.source})"
             return _guard(STOP_REQUEST, Ruling.REFUSE, why)
     return _NO_STOP_REQUEST
 

@@ -12,7 +12,16 @@ from enum import StrEnum
 from functools import lru_cache
 
 from fairdial.core.campaign import Method, Purpose
-from fairdial.core.duties import CallingWindow, Case, Duty, Finding, first_instant
+from fairdial.core.duties import (
+    CallingWindow,
+    Case,
+    Disclosure,
+    Duty,
+    Finding,
+    Retention,
+    Told,
+    first_instant,
+)
 from fairdial.core.facts import Facts
 from fairdial.core.ids import Instant
 from fairdial.core.lead import LineType, Party
@@ -38,6 +47,15 @@ class RuleKind(StrEnum):
     CONSENT = "consent"
     CALLER_ID = "caller_id"
     BAN = "ban"
+    CLOSED_DAY = "closed_day"
+    REASSIGNED = "reassigned"
+    REST_PERIOD = "rest_period"
+    EMERGENCY_BAN = "emergency_ban"
+    RESTRICTION = "restriction"
+    RING_TIME = "ring_time"
+    ABANDON_CEILING = "abandon_ceiling"
+    DISCLOSURE = "disclosure"
+    RETENTION = "retention"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +84,8 @@ class DatedValue:
     from_on: date
     until_on: date | None
     """The first local day on which it is no longer in force."""
-    duty: Duty
+    duty: Duty | Told | None
+    """None: in this time there was no such duty yet."""
 
     def is_in_force(self, day: date) -> bool:
         """Whether it is in force on a local day."""
@@ -90,6 +109,18 @@ class Rule:
     values: tuple[DatedValue, ...]
     """Oldest first, never overlapping."""
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether it answers before a call; what must be said and kept is only told."""
+        return self.kind not in (RuleKind.DISCLOSURE, RuleKind.RETENTION)
+
+    def value_on(self, day: date) -> DatedValue | None:
+        """The value in force on a local day."""
+        for value in self.values:
+            if value.is_in_force(day):
+                return value
+        return None
+
     def judge(self, case: Case) -> Verdict:
         """One verdict. Where the date differs between candidate zones, the strictest value's."""
         worst: Finding | None = None
@@ -101,22 +132,20 @@ class Rule:
         return _verdict(self.id, self.citation, worst)
 
     def _find(self, case: Case, day: date) -> Finding:
-        value = self._value_on(day)
+        value = self.value_on(day)
         if value is None:
             return Finding(Ruling.UNKNOWN, f"the rule has no value in force on {day}")
         duty = value.duty
+        if duty is None:
+            return Finding(Ruling.ALLOW, f"no such duty before {value.until_on}")
+        if isinstance(duty, (Disclosure, Retention)):
+            raise TypeError(f"{self.id} is told and not judged")
         found = case.found.get(id(duty))
         if found is None:
             found = case.found[id(duty)] = duty.judge(case)
         if len(self.values) > 1 and found.next_allowed_at is not None:
             return found._replace(next_allowed_at=self._next_open(case, value, found))
         return found
-
-    def _value_on(self, day: date) -> DatedValue | None:
-        for value in self.values:
-            if value.is_in_force(day):
-                return value
-        return None
 
     def _next_open(self, case: Case, value: DatedValue, found: Finding) -> Instant | None:
         """The window's next opening where another value comes into force before it."""
@@ -129,7 +158,7 @@ class Rule:
             day = opening.astimezone(zones[0]).date()
             if value.is_in_force(day):
                 return opening
-            following = self._value_on(day)
+            following = self.value_on(day)
             if following is None or not isinstance(following.duty, CallingWindow):
                 return None
             begins = min(first_instant(following.from_on, 0, zone) for zone in zones)

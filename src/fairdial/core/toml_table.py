@@ -48,6 +48,29 @@ class Table:
     def whole_or_none(self, key: str) -> int | None:
         return self.whole(key) if self.has(key) else None
 
+    def share(self, key: str) -> float:
+        """A share of one, both ends left out: `0.03`."""
+        value = self._take(key)
+        if not isinstance(value, float) or not 0.0 < value < 1.0:
+            raise self.fault(f"{key} must be a share such as 0.03, it is {value!r}")
+        return value
+
+    def truth(self, key: str) -> bool:
+        """`true` where it is written; false is never written, it is what absence means."""
+        if not self.has(key):
+            return False
+        if self._take(key) is not True:
+            raise self.fault(f"{key} must be true, or be left out")
+        return True
+
+    def days(self, key: str) -> tuple[date, ...]:
+        value = self._take(key)
+        if not isinstance(value, list) or not all(
+            isinstance(v, date) and not isinstance(v, datetime) for v in value
+        ):
+            raise self.fault(f"{key} must be a list of dates, it is {value!r}")
+        return tuple(value)
+
     def day(self, key: str) -> date:
         value = self._take(key)
         if not isinstance(value, date) or isinstance(value, datetime):

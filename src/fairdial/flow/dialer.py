@@ -14,7 +14,6 @@ from datetime import timedelta
 
 from fairdial.core import attempt as line
 from fairdial.core import hopper, pacing
-from fairdial.core.abandon import AbandonRecord
 from fairdial.core.agent import AgentSession, AgentState
 from fairdial.core.attempt import Attempt, AttemptState
 from fairdial.core.campaign import Campaign, CampaignState
@@ -27,6 +26,7 @@ from fairdial.exceptions import (
     StoreUnavailable,
 )
 from fairdial.flow import agent_desk
+from fairdial.flow.abandonment import measure_abandonment
 from fairdial.flow.call_events import apply, match_waiting, on_call_event
 from fairdial.flow.floor import Floor, about, log
 from fairdial.flow.place_call import place_call
@@ -83,7 +83,6 @@ class Dialer:
     _declined_until: float = 0.0
     _declined_why: str = ""
     _phoned_at: dict[SessionId, float] = field(default_factory=dict)
-    _abandon: AbandonRecord | None = None
     _abandon_read: float = 0.0
     _credit: float = 0.0
     _credit_at: float = 0.0
@@ -310,8 +309,14 @@ class Dialer:
             attempts = await tx.open_attempts(self.campaign.id)
             sessions = await tx.open_sessions(self.campaign.id)
             leads = await tx.lead_counts(self.campaign.id, now)
-            if self._abandon is None or wall - self._abandon_read > ABANDON_REFRESH_S:
-                self._abandon = await tx.abandon_record(self.campaign.id, now)
+            if not self._abandon_read or wall - self._abandon_read > ABANDON_REFRESH_S:
+                floor.abandonment[self.campaign.id] = await measure_abandonment(
+                    tx,
+                    self.campaign.id,
+                    measures=floor.rulebook.abandon_measures(now.date()),
+                    ceilings=floor.ceilings(self.campaign),
+                    now=now,
+                )
                 self._abandon_read = wall
         return attempts, sessions, leads
 
@@ -325,6 +330,8 @@ class Dialer:
         self.decision = pacing.decide(snapshot)
         self.state = self.decision.why
         wanted = self.decision.calls
+        # Each agent who is ready is kept for one of the calls that may be answered.
+        free_agents = snapshot.ready - snapshot.waiting - len(snapshot.in_flight)
         if self.attempts_max is not None:
             wanted = min(wanted, self.attempts_max - self.placed)
         for _ in range(CLAIMS_A_TICK):
@@ -338,8 +345,11 @@ class Dialer:
             if not leads:
                 return
             for lead in leads:
-                result = await place_call(self.floor, lease, lead)
+                result = await place_call(
+                    self.floor, lease, lead, is_agent_guaranteed=free_agents > 0
+                )
                 if isinstance(result, Attempt):
+                    free_agents -= 1
                     self.placed += 1
                     self._credit -= 1
                     wanted -= 1
@@ -350,7 +360,7 @@ class Dialer:
         floor, campaign, now = self.floor, self.campaign, self.floor.clock.now()
         unanswered = [a for a in attempts if line.in_flight(a.state)]
         up = sum(a.state in line.OPEN_STATES for a in attempts)
-        record = self._abandon or AbandonRecord(live_answers=0, abandoned=0)
+        record = floor.abandonment[campaign.id].record
         return pacing.Snapshot(
             pace=campaign.pace,
             ready=sum(s.state is AgentState.READY and s.is_leg_up for s in sessions),

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairdial.core import abandon
 from fairdial.core.agent import AgentSession
 from fairdial.core.ids import Instant
+from fairdial.flow.abandonment import measure_abandonment
 from fairdial.flow.dialer import Dialer
 from fairdial.ports import Figures, LeadCounts, LiveCall, RecentRefusal
 
@@ -47,13 +47,21 @@ async def take_picture(dialer: Dialer, since: Instant) -> Picture:
     """Look at everything at once, in one transaction."""
     floor, campaign = dialer.floor, dialer.campaign
     now = floor.clock.now()
+    ceilings = floor.ceilings(campaign)
     async with floor.store.transaction() as tx:
         figures = await tx.figures(campaign.id, since)
         leads = await tx.lead_counts(campaign.id, now)
         agents = await tx.open_sessions(campaign.id)
         calls = await tx.live_calls(campaign.id)
         refusals = await tx.recent_refusals(campaign.id, since)
-        record = await tx.abandon_record(campaign.id, now)
+        abandonment = await measure_abandonment(
+            tx,
+            campaign.id,
+            measures=(ceiling.measure for ceiling in ceilings),
+            ceilings=ceilings,
+            now=now,
+        )
+    record = abandonment.record
     return Picture(
         at=now,
         since=since,
@@ -73,7 +81,7 @@ async def take_picture(dialer: Dialer, since: Instant) -> Picture:
         calls=tuple(calls),
         refusals=tuple(refusals),
         abandon_rate_30d=record.rate,
-        abandon_ceiling=abandon.CEILING,
+        abandon_ceiling=abandonment.ceiling.rate_max,
         live_answers_30d=record.live_answers,
         abandoned_30d=record.abandoned,
     )

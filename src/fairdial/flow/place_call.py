@@ -21,9 +21,14 @@ DIAL_GRACE = 3 * PERMIT_LIFE
 """How long after its permit an attempt may wait for the engine's word that it was dialed."""
 
 
-async def place_call(floor: Floor, lease: Lease, lead: Lead) -> Attempt | Refusal:
-    """Judge one due lead and ring it if every rule allows. Raises `CampaignBusy` if fenced off."""
-    decision = await judge(floor, lease, lead)
+async def place_call(
+    floor: Floor, lease: Lease, lead: Lead, *, is_agent_guaranteed: bool
+) -> Attempt | Refusal:
+    """Judge one due lead and ring it if every rule allows. Raises `CampaignBusy` if fenced off.
+
+    `is_agent_guaranteed` says that an agent is free and kept for this call.
+    """
+    decision = await judge(floor, lease, lead, is_agent_guaranteed=is_agent_guaranteed)
     if isinstance(decision, Refusal):
         log.info("lead %s refused by %s", lead.id, ", ".join(v.rule for v in decision.reasons))
         return decision
@@ -38,14 +43,25 @@ async def place_call(floor: Floor, lease: Lease, lead: Lead) -> Attempt | Refusa
     return attempt
 
 
-async def judge(floor: Floor, lease: Lease, lead: Lead) -> tuple[Attempt, Permit] | Refusal:
+async def judge(
+    floor: Floor, lease: Lease, lead: Lead, *, is_agent_guaranteed: bool
+) -> tuple[Attempt, Permit] | Refusal:
     """The gate: facts under the number's lock, every rule judged, the decision recorded."""
     campaign = floor.campaigns[lead.campaign_id]
     async with floor.store.transaction() as tx:
         await tx.hold_campaign(lease)
         await tx.lock_number(lead.number)
         now = floor.clock.now()
-        facts = await tx.facts(lead, campaign, now=now, is_sandbox=floor.is_sandbox)
+        abandonment = floor.abandonment.get(campaign.id)
+        facts = await tx.facts(
+            lead,
+            campaign,
+            now=now,
+            since=now - floor.rulebook.lookback,
+            is_sandbox=floor.is_sandbox,
+            is_agent_guaranteed=is_agent_guaranteed,
+            abandon_figures=abandonment.figures if abandonment else (),
+        )
         decision = permit.issue(
             facts,
             floor.rulebook,

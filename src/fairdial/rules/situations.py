@@ -15,20 +15,32 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from fairdial.core.abandon import (
+    AbandonFigure,
+    AbandonMeasure,
+    AbandonRecord,
+    ClockStart,
+    Denominator,
+    WindowKind,
+)
 from fairdial.core.campaign import Method, Purpose
 from fairdial.core.facts import (
     Consent,
+    Emergency,
     Facts,
     PastAttempt,
+    Reassigned,
+    ReassignedAnswer,
     Registry,
     Relationship,
     RelationshipKind,
+    Restriction,
     Suppression,
     SuppressionKind,
 )
 from fairdial.core.ids import E164, CampaignId, Instant, SellerId
 from fairdial.core.lead import ConsentKind, LineType, Party, StatedLocation
-from fairdial.core.outcome import Outcome
+from fairdial.core.outcome import Disposition, Outcome
 from fairdial.exceptions import RulebookError
 
 CALLER_ID = E164("+12025550100")
@@ -90,7 +102,7 @@ def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
     left = dict(given)
     take = left.pop
     consent = _consent(take("consent", None), take("revoked", None))
-    relationship = _relationship(take("relationship", None))
+    relationship = take("relationship", ())
     age = take("list_age_days", 3)
     facts = Facts(
         number=E164(take("number", "+13125550142")),
@@ -112,7 +124,7 @@ def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
             Suppression(
                 kind=SuppressionKind(text.split()[0]),
                 source="the list",
-                registered_on=date.fromisoformat(text.split()[1]),
+                registered_on=_day_or_none(text.split()[1]),
                 state=[*text.split(), None][2],
             )
             for text in take("listed", ())
@@ -129,10 +141,27 @@ def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
             for country in ("US", "CA")
         ),
         consent=consent,
-        relationship=relationship,
+        relationships=tuple(
+            _relationship(text)
+            for text in ((relationship,) if isinstance(relationship, str) else relationship)
+        ),
+        restrictions=tuple(Restriction(text) for text in take("restrictions", ())),
+        reassigned=_reassigned(take("reassigned", None)),
+        emergencies=tuple(
+            Emergency(
+                jurisdiction=place,
+                from_at=at - timedelta(days=1),
+                until_at=None,
+                source="the governor",
+            )
+            for place in take("emergencies", ())
+        ),
         past_attempts=tuple(
             sorted((_attempt(text) for text in take("past", ())), key=lambda a: a.at, reverse=True)
         ),
+        abandon_figures=tuple(_abandon_figure(row) for row in take("abandoned", ())),
+        is_agent_guaranteed=take("agent_guaranteed", True),
+        ring_s=take("ring_s", 20),
         is_sandbox=take("sandbox", True),
         gathered_at=at,
     )
@@ -156,19 +185,54 @@ def _consent(text: str | None, revoked: date | None) -> Consent | None:
     )
 
 
-def _relationship(text: str | None) -> Relationship | None:
-    """`purchase 2025-06-11`"""
+def _day_or_none(text: str) -> date | None:
+    """`2019-05-01`, or `undated` where the registry does not say since when."""
+    return None if text == "undated" else date.fromisoformat(text)
+
+
+def _reassigned(text: str | None) -> ReassignedAnswer | None:
+    """`no 2026-11-20 since 2026-06-01`"""
     if text is None:
         return None
+    answer, asked_on, _, since_on = text.split()
+    return ReassignedAnswer(
+        answer=Reassigned(answer),
+        asked_on=date.fromisoformat(asked_on),
+        since_on=date.fromisoformat(since_on),
+    )
+
+
+def _abandon_figure(row: Mapping[str, Any]) -> AbandonFigure:
+    """`{ days = 30, clock_start = "greeting_end", abandoned = 4, of = 100 }`"""
+    days = row.get("days", 0)
+    return AbandonFigure(
+        measure=AbandonMeasure(
+            clock_start=ClockStart(row["clock_start"]),
+            connect_ms_max=row.get("connect_ms_max", 2000),
+            denominator=Denominator(row.get("denominator", "live_answers")),
+            window=WindowKind.ROLLING_DAYS if days else WindowKind.CALENDAR_MONTH,
+            window_days=days,
+        ),
+        record=AbandonRecord(live_answers=row["of"], abandoned=row["abandoned"]),
+    )
+
+
+def _relationship(text: str) -> Relationship:
+    """`purchase 2025-06-11`"""
     kind, day = text.split()
     return Relationship(kind=RelationshipKind(kind), last_on=date.fromisoformat(day))
 
 
 def _attempt(text: str) -> PastAttempt:
-    """`2026-12-03T14:00:00Z no_answer`, or `… open`."""
-    moment, outcome = text.split()
+    """`2026-12-03T14:00:00Z no_answer`, `… open`, `… connected machine`, `… for another`."""
+    moment, outcome, *said = text.split()
+    is_of_seller = said[-2:] != ["for", "another"]
+    if not is_of_seller:
+        said = said[:-2]
     return PastAttempt(
         at=datetime.fromisoformat(moment),
         campaign_id=_CAMPAIGN,
         outcome=None if outcome == "open" else Outcome(outcome),
+        disposition=Disposition(said[0]) if said else None,
+        is_of_seller=is_of_seller,
     )

@@ -24,13 +24,14 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from pydantic import TypeAdapter
 
 from fairdial.adapters.postgres import queries
-from fairdial.core import abandon, audit
-from fairdial.core.abandon import AbandonRecord
+from fairdial.adapters.postgres.gate import facts_from
+from fairdial.core import audit
+from fairdial.core.abandon import AbandonFigure, AbandonMeasure, AbandonRecord
 from fairdial.core.agent import AgentSession, AgentState
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
 from fairdial.core.audit import AuditEntry
 from fairdial.core.campaign import Campaign, CampaignState
-from fairdial.core.facts import Consent, Facts, PastAttempt, Registry, Suppression, SuppressionKind
+from fairdial.core.facts import Facts, SuppressionKind
 from fairdial.core.hopper import Again, NextStep
 from fairdial.core.ids import (
     E164,
@@ -46,7 +47,7 @@ from fairdial.core.ids import (
     SessionId,
 )
 from fairdial.core.intake import NewLead
-from fairdial.core.lead import ConsentKind, Lead, LeadState, LineType, Party, StatedLocation
+from fairdial.core.lead import Lead, LeadState, LineType, Party, StatedLocation
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.permit import Permit, Refusal, plain
 from fairdial.exceptions import CampaignBusy, Overtaken, StoreUnavailable, WrongInstallation
@@ -60,8 +61,8 @@ from fairdial.ports import (
     RecentRefusal,
 )
 
-CAPS_LOOK_BACK = timedelta(days=31)
-"""How far back attempts are read as facts: a day more than the longest cap."""
+HISTORY = timedelta(days=30)
+"""How far back earlier calls are read for what pacing learns from."""
 
 _CAMPAIGN = TypeAdapter(Campaign)
 
@@ -401,63 +402,32 @@ class PostgresTransaction:
         await self._run("lock_number", number=number)
 
     async def facts(
-        self, lead: Lead, campaign: Campaign, *, now: Instant, is_sandbox: bool
+        self,
+        lead: Lead,
+        campaign: Campaign,
+        *,
+        now: Instant,
+        since: Instant,
+        is_sandbox: bool,
+        is_agent_guaranteed: bool,
+        abandon_figures: tuple[AbandonFigure, ...],
     ) -> Facts:
-        seller = campaign.seller_id
-        suppressions = await self._all("suppressions_of", number=lead.number, seller_id=seller)
-        registries = await self._all("registries")
-        consent = await self._maybe(
-            "consent_of", number=lead.number, seller_id=seller, today=now.date()
-        )
-        past = await self._all("past_attempts", number=lead.number, since=now - CAPS_LOOK_BACK)
-        return Facts(
+        row = await self._one(
+            "facts_of",
             number=lead.number,
-            campaign_id=campaign.id,
-            seller_id=seller,
-            seller_name=campaign.seller_name,
-            caller_id=campaign.caller_id,
-            purpose=campaign.purpose,
-            method=campaign.method,
-            party=lead.party,
-            line_type=lead.line_type,
-            stated=lead.location,
-            suppressions=tuple(
-                Suppression(
-                    kind=SuppressionKind(row["kind"]),
-                    source=row["source"],
-                    registered_on=row["registered_on"],
-                    state=row["region"] or None,
-                )
-                for row in suppressions
-            ),
-            registries=tuple(
-                Registry(
-                    kind=SuppressionKind(row["kind"]),
-                    name=row["name"],
-                    as_of=row["as_of"],
-                    state=row["region"] or None,
-                )
-                for row in registries
-            ),
-            consent=None
-            if consent is None
-            else Consent(
-                kind=ConsentKind(consent["kind"]),
-                given_on=consent["given_on"],
-                source=consent["source"],
-                revoked_at=consent["revoked_at"],
-            ),
-            relationship=None,
-            past_attempts=tuple(
-                PastAttempt(
-                    at=row["permitted_at"],
-                    campaign_id=CampaignId(row["campaign_id"]),
-                    outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
-                )
-                for row in past
-            ),
+            seller_id=campaign.seller_id,
+            now=now,
+            today=now.date(),
+            since=since,
+        )
+        return facts_from(
+            row,
+            lead,
+            campaign,
+            now=now,
             is_sandbox=is_sandbox,
-            gathered_at=now,
+            is_agent_guaranteed=is_agent_guaranteed,
+            abandon_figures=abandon_figures,
         )
 
     async def save_refusal(self, refusal_id: UUID, refusal: Refusal) -> None:
@@ -577,12 +547,21 @@ class PostgresTransaction:
         rows = await self._all("suppressed_in_flight", campaign_id=campaign_id)
         return [AttemptId(row["id"]) for row in rows]
 
-    async def abandon_record(self, campaign_id: CampaignId, now: Instant) -> AbandonRecord:
-        row = await self._one("abandon_record", campaign_id=campaign_id, since=now - abandon.WINDOW)
+    async def abandon_record(
+        self, campaign_id: CampaignId, measure: AbandonMeasure, now: Instant
+    ) -> AbandonRecord:
+        row = await self._one(
+            "abandon_record",
+            campaign_id=campaign_id,
+            since=measure.since(now),
+            clock_start=measure.clock_start.value,
+            wait_max=timedelta(milliseconds=measure.connect_ms_max),
+            denominator=measure.denominator.value,
+        )
         return AbandonRecord(live_answers=row["live_answers"], abandoned=row["abandoned"])
 
     async def history(self, campaign_id: CampaignId, now: Instant) -> list[PastCall]:
-        rows = await self._all("history", campaign_id=campaign_id, since=now - abandon.WINDOW)
+        rows = await self._all("history", campaign_id=campaign_id, since=now - HISTORY)
         return [PastCall(**row) for row in reversed(rows)]
 
     # --- agents -----------------------------------------------------------------------------------

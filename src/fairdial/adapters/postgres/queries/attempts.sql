@@ -13,7 +13,8 @@ SELECT * FROM attempt WHERE id = %(id)s FOR UPDATE
 -- Move an attempt from the state that was read; no row means that somebody was first.
 UPDATE attempt
    SET state = %(state)s, dialed_at = %(dialed_at)s, ringing_at = %(ringing_at)s,
-       answered_at = %(answered_at)s, bridged_at = %(bridged_at)s, ended_at = %(ended_at)s,
+       answered_at = %(answered_at)s, greeting_started_at = %(greeting_started_at)s,
+       greeting_ended_at = %(greeting_ended_at)s, bridged_at = %(bridged_at)s, ended_at = %(ended_at)s,
        closed_at = %(closed_at)s, deadline_at = %(deadline_at)s, session_id = %(session_id)s,
        is_abandoned = %(is_abandoned)s, hang_up_asked = %(hang_up_asked)s, outcome = %(outcome)s,
        cause = %(cause)s, raw = %(raw)s, disposition = %(disposition)s
@@ -52,13 +53,34 @@ SELECT attempt.id FROM attempt JOIN campaign ON campaign.id = attempt.campaign_i
                   AND suppression.seller_id = campaign.seller_id)
 
 -- name: abandon_record
--- Live answers and abandoned calls of a campaign in a window; machines are no live answers.
-SELECT count(*) FILTER (WHERE is_abandoned
-                           OR (bridged_at IS NOT NULL AND disposition IS DISTINCT FROM 'machine'))
+-- Answers and abandoned calls of a campaign by one way of measuring; machines are no live answers.
+-- Who waited longer than the measure allows is abandoned, whatever came of the call.
+WITH answer AS (
+    SELECT *, is_abandoned AND coalesce(ended_at - begins, interval '0') < %(wait_max)s
+              AND coalesce(cause = 'called_party_hung_up', false) AS hung_up_first
+      FROM (SELECT is_abandoned, bridged_at, ended_at, cause, disposition,
+                   CASE %(clock_start)s
+                        WHEN 'greeting_start' THEN coalesce(greeting_started_at, answered_at)
+                        WHEN 'greeting_end' THEN coalesce(greeting_ended_at, answered_at)
+                        ELSE answered_at
+                   END AS begins
+              FROM attempt
+             WHERE campaign_id = %(campaign_id)s AND answered_at > %(since)s) timed
+), judged AS (
+    SELECT is_abandoned
+           OR (bridged_at - begins > %(wait_max)s AND disposition IS DISTINCT FROM 'machine')
+               AS is_lost,
+           bridged_at IS NOT NULL AND disposition IS DISTINCT FROM 'machine' AS is_connected,
+           hung_up_first
+      FROM answer
+)
+SELECT count(*) FILTER (WHERE (is_lost OR is_connected)
+                          AND NOT (%(denominator)s = 'connected_and_abandoned' AND hung_up_first))
            AS live_answers,
-       count(*) FILTER (WHERE is_abandoned) AS abandoned
-  FROM attempt
- WHERE campaign_id = %(campaign_id)s AND answered_at > %(since)s
+       count(*) FILTER (WHERE is_lost
+                          AND NOT (%(denominator)s = 'connected_and_abandoned' AND hung_up_first))
+           AS abandoned
+  FROM judged
 
 -- name: history
 -- How calls of a campaign went, oldest first, for what pacing learns from.

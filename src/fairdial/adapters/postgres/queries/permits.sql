@@ -2,27 +2,44 @@
 -- One judgement of a number at a time, so that two dialers cannot both pass one cap.
 SELECT pg_advisory_xact_lock(hashtextextended(%(number)s, 0))
 
--- name: suppressions_of
--- What stands against calling a number for a seller.
-SELECT kind, source, region, registered_on FROM suppression
- WHERE number = %(number)s AND (seller_id IS NULL OR seller_id = %(seller_id)s)
- ORDER BY kind, source
-
--- name: registries
--- The registries we hold a copy of.
-SELECT kind, name, region, as_of FROM registry ORDER BY kind, name
-
--- name: consent_of
--- The newest permission of a number towards a seller.
-SELECT kind, given_on, source, revoked_at FROM consent
- WHERE number = %(number)s AND seller_id = %(seller_id)s AND given_on <= %(today)s
- ORDER BY given_on DESC, (kind = 'written') DESC LIMIT 1
-
--- name: past_attempts
--- Earlier attempts to a number over all campaigns, newest first.
-SELECT permitted_at, campaign_id, outcome FROM attempt
- WHERE number = %(number)s AND permitted_at > %(since)s
- ORDER BY permitted_at DESC LIMIT 200
+-- name: facts_of
+-- Everything known about calling a number for a seller, as JSON, in one round trip.
+SELECT
+  (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.kind, s.source), '[]')
+     FROM (SELECT kind, source, region, registered_on FROM suppression
+            WHERE number = %(number)s AND (seller_id IS NULL OR seller_id = %(seller_id)s)) s
+  ) AS suppressions,
+  (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.kind, r.name), '[]')
+     FROM (SELECT kind, name, region, as_of FROM registry) r
+  ) AS registries,
+  (SELECT to_jsonb(c)
+     FROM (SELECT kind, given_on, source, revoked_at, revoked_by, expires_on, purposes, evidence
+             FROM consent
+            WHERE number = %(number)s AND seller_id = %(seller_id)s AND given_on <= %(today)s
+            ORDER BY given_on DESC, (kind = 'written') DESC LIMIT 1) c
+  ) AS consent,
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'last_on', last_on) ORDER BY kind), '[]')
+     FROM relationship WHERE number = %(number)s AND seller_id = %(seller_id)s
+  ) AS relationships,
+  (SELECT coalesce(jsonb_agg(restriction ORDER BY restriction), '[]')
+     FROM restriction WHERE number = %(number)s AND seller_id = %(seller_id)s
+  ) AS restrictions,
+  (SELECT to_jsonb(t) FROM line_type t WHERE number = %(number)s) AS line_type,
+  (SELECT to_jsonb(a)
+     FROM (SELECT answer, asked_on, since_on FROM reassigned_answer
+            WHERE number = %(number)s ORDER BY asked_on DESC, since_on LIMIT 1) a
+  ) AS reassigned,
+  (SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.jurisdiction, e.from_at), '[]')
+     FROM (SELECT jurisdiction, from_at, until_at, source FROM emergency
+            WHERE until_at IS NULL OR until_at > %(now)s) e
+  ) AS emergencies,
+  (SELECT coalesce(jsonb_agg(to_jsonb(p) ORDER BY p.permitted_at DESC), '[]')
+     FROM (SELECT attempt.permitted_at, attempt.campaign_id, attempt.outcome, attempt.disposition,
+                  campaign.seller_id
+             FROM attempt JOIN campaign ON campaign.id = attempt.campaign_id
+            WHERE attempt.number = %(number)s AND attempt.permitted_at > %(since)s
+            ORDER BY attempt.permitted_at DESC LIMIT 200) p
+  ) AS past_attempts
 
 -- name: save_permit
 -- Keep a permit with all it rests on.

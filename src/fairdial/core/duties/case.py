@@ -1,0 +1,117 @@
+"""A case: one set of facts at one moment, with what all duties need worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+from fairdial.core.facts import Facts
+from fairdial.core.ids import Instant
+from fairdial.core.jurisdiction import AreaCodeTable, Location
+from fairdial.core.verdict import Ruling
+
+
+class Finding(NamedTuple):
+    """What a duty says about a case: the verdict without the rule's name."""
+
+    ruling: Ruling
+    why: str
+    next_allowed_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """The moment of judging in one candidate zone."""
+
+    zone: ZoneInfo
+    wall: datetime
+    """Aware, in `zone`."""
+    second: int
+    """Seconds since local midnight by the wall clock."""
+    weekday: int
+    """Monday is 0."""
+    clock: str
+    """For sentences: `09:41:07 in America/Chicago`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One set of facts at one moment, with what all duties need worked out once."""
+
+    facts: Facts
+    now: Instant
+    location: Location
+    locals: tuple[LocalTime, ...]
+    """One per candidate zone; empty when the place is unknown."""
+    table: AreaCodeTable
+    days: tuple[date, ...]
+    """The dates it is in the candidate zones, the latest last; by UTC when no zone is known."""
+    found: dict[int, Finding] = field(default_factory=dict)
+    """What equal duties of several rules already found, by the duty's identity."""
+
+    @property
+    def today_latest(self) -> date:
+        """The latest date it is in any candidate zone: the strict day for what runs out."""
+        return self.days[-1]
+
+
+def case_of(
+    facts: Facts,
+    now: Instant,
+    location: Location,
+    zones: tuple[ZoneInfo, ...],
+    table: AreaCodeTable,
+) -> Case:
+    """Work out once what all duties need: the wall clock and date of every candidate zone."""
+    times = []
+    days: tuple[date, ...] = ()
+    for zone in zones:
+        wall = now.astimezone(zone)
+        clock = f"{wall.hour:02d}:{wall.minute:02d}:{wall.second:02d} in {zone.key}"
+        times.append(LocalTime(zone, wall, second_of(wall), wall.weekday(), clock))
+        day = wall.date()
+        if day not in days:
+            days = (*days, day)
+    if not days:
+        days = (now.date(),)
+    elif len(days) > 1:
+        days = tuple(sorted(days))
+    return Case(facts, now, location, tuple(times), table, days)
+
+
+class Duty(Protocol):
+    """What every kind of rule can do."""
+
+    def judge(self, case: Case) -> Finding:
+        """Answer for one case. Never raises on facts, whatever they hold."""
+        ...
+
+
+def first_instant(day: date, second: int, zone: ZoneInfo) -> Instant:
+    """The first moment of a local day whose wall clock shows `second` of the day or later.
+
+    Where the clock is put back the first pass counts; where it is put forward over that time, the
+    moment of the change.
+    """
+    wall = datetime.combine(day, time(), zone) + timedelta(seconds=second)
+    instant = wall.astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+        return instant
+    # In a gap, fold=0 uses the offset before the change and lands after it, fold=1 lands before it.
+    low = wall.replace(fold=1).astimezone(UTC)
+    high = instant
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) // 2
+        middle = middle.replace(microsecond=0)
+        if middle.astimezone(zone).replace(tzinfo=None) >= wall.replace(tzinfo=None):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def second_of(wall: datetime) -> int:
+    """Seconds since local midnight by the wall clock."""
+    return wall.hour * 3600 + wall.minute * 60 + wall.second

@@ -1,0 +1,101 @@
+"""Permission: what needs consent, what is forbidden, and what a record or an emergency forbids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairdial.core.duties.case import Case, Finding
+from fairdial.core.duties.lift import NO_LIFT, Lift, consent_fault, read_lift
+from fairdial.core.facts import Restriction
+from fairdial.core.lead import ConsentKind
+from fairdial.core.toml_table import Table
+from fairdial.core.verdict import Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentDuty:
+    """Such a call needs recorded consent, not revoked, given before it."""
+
+    needs: ConsentKind
+    lifted_by: Lift = NO_LIFT
+    """Dealings that the law takes for consent."""
+
+    @classmethod
+    def read(cls, row: Table) -> ConsentDuty:
+        return cls(needs=row.one_of("needs", ConsentKind), lifted_by=read_lift(row))
+
+    def judge(self, case: Case) -> Finding:
+        fault = consent_fault(case, self.needs)
+        if fault is not None:
+            lifted = self.lifted_by.reason(case)
+            if lifted is not None:
+                return Finding(Ruling.ALLOW, lifted)
+            return Finding(Ruling.REFUSE, fault)
+        consent = case.facts.consent
+        assert consent is not None, "consent without a fault is there"
+        return Finding(Ruling.ALLOW, f"{consent.kind.value} consent of {consent.given_on}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ban:
+    """Such calls are forbidden, unless what lifts it holds."""
+
+    lifted_by: Lift = NO_LIFT
+
+    @classmethod
+    def read(cls, row: Table) -> Ban:
+        return cls(lifted_by=read_lift(row))
+
+    def judge(self, case: Case) -> Finding:
+        lifted = self.lifted_by.reason(case)
+        if lifted is not None:
+            return Finding(Ruling.ALLOW, lifted)
+        return Finding(Ruling.REFUSE, "such calls are forbidden here")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyBan:
+    """No such calls while an emergency is declared where the called party may be."""
+
+    jurisdiction: str
+
+    @classmethod
+    def read(cls, row: Table) -> EmergencyBan:
+        return cls(jurisdiction=row.text("where"))
+
+    def judge(self, case: Case) -> Finding:
+        for emergency in case.facts.emergencies:
+            if (
+                emergency.jurisdiction == self.jurisdiction
+                and emergency.from_at <= case.now
+                and (emergency.until_at is None or case.now < emergency.until_at)
+            ):
+                return Finding(
+                    Ruling.REFUSE,
+                    f"an emergency is declared since {emergency.from_at:%Y-%m-%d}"
+                    f" ({emergency.source})",
+                    emergency.until_at,
+                )
+        return _NO_EMERGENCY
+
+
+_NO_EMERGENCY = Finding(Ruling.ALLOW, "no emergency is declared")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestrictionDuty:
+    """A person whose record says so is not called."""
+
+    restriction: Restriction
+
+    @classmethod
+    def read(cls, row: Table) -> RestrictionDuty:
+        return cls(restriction=row.one_of("restriction", Restriction))
+
+    def judge(self, case: Case) -> Finding:
+        if self.restriction in case.facts.restrictions:
+            return Finding(Ruling.REFUSE, f"the record says: {self.restriction.value}")
+        return _NO_RESTRICTION
+
+
+_NO_RESTRICTION = Finding(Ruling.ALLOW, "the record says nothing against it")

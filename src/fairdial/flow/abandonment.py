@@ -1,0 +1,62 @@
+"""The abandonment of a campaign, by every measure that a law in force asks for.
+
+Read from the one call log. The permit looks at all figures; pacing and the picture look at the
+ceiling that leaves the least room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fairdial.core.abandon import AbandonFigure, AbandonMeasure, AbandonRecord
+from fairdial.core.duties import AbandonCeiling
+from fairdial.core.ids import CampaignId, Instant
+from fairdial.ports import Transaction
+
+_NOTHING = AbandonRecord(live_answers=0, abandoned=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandonment:
+    """A campaign's figures, and the ceiling that governs it."""
+
+    figures: tuple[AbandonFigure, ...]
+    ceiling: AbandonCeiling
+    """Of the ceilings that the campaign answers to, the one that leaves the least room."""
+
+    @property
+    def record(self) -> AbandonRecord:
+        """The counts by the governing ceiling's measure."""
+        return _of(self.figures, self.ceiling.measure)
+
+
+async def measure_abandonment(
+    tx: Transaction,
+    campaign_id: CampaignId,
+    *,
+    measures: Iterable[AbandonMeasure],
+    ceilings: tuple[AbandonCeiling, ...],
+    now: Instant,
+) -> Abandonment:
+    """Count by every measure. `ceilings` are those that the campaign answers to, at least one."""
+    figures = tuple(
+        [
+            AbandonFigure(
+                measure=measure, record=await tx.abandon_record(campaign_id, measure, now)
+            )
+            for measure in measures
+        ]
+    )
+    return Abandonment(
+        figures=figures, ceiling=min(ceilings, key=lambda c: _room(c, _of(figures, c.measure)))
+    )
+
+
+def _room(ceiling: AbandonCeiling, record: AbandonRecord) -> float:
+    """How many more calls may be abandoned before the rate is over the ceiling."""
+    return ceiling.rate_max * record.live_answers - record.abandoned
+
+
+def _of(figures: tuple[AbandonFigure, ...], measure: AbandonMeasure) -> AbandonRecord:
+    return next((f.record for f in figures if f.measure == measure), _NOTHING)
