@@ -6,7 +6,7 @@ status codes, SQL) stays inside it, with the raw word kept beside ours for peopl
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -328,6 +328,9 @@ class Transaction(Protocol):
     async def hold_campaign(self, lease: Lease) -> None:
         """Raise `CampaignBusy` unless the lease is the newest; keeps it so until the end."""
 
+    async def all_campaigns(self) -> list[Campaign]:
+        """Every campaign that was ever loaded, the newest first."""
+
     async def unrecovered_campaigns(self, real_now: Instant) -> list[Campaign]:
         """Campaigns that nobody dials and that have something open: their dialer died."""
 
@@ -382,7 +385,7 @@ class Transaction(Protocol):
 
     async def facts(
         self,
-        lead: Lead,
+        leads: Sequence[Lead],
         campaign: Campaign,
         *,
         now: Instant,
@@ -390,11 +393,11 @@ class Transaction(Protocol):
         is_sandbox: bool,
         is_agent_guaranteed: bool,
         abandon_figures: tuple[AbandonFigure, ...],
-    ) -> Facts:
-        """What we know about calling this lead now; attempts from `since` on are among it.
+    ) -> list[Facts]:
+        """What we know about calling these leads now; attempts from `since` on are among it.
 
-        Call `lock_number` first. What only the dialer knows (an agent who is kept for the call, the
-        campaign's abandonment) is handed in.
+        Call `lock_number` first when a permit will follow. What only the dialer knows (an agent who
+        is kept for the call, the campaign's abandonment) is handed in.
         """
 
     async def save_refusal(self, refusal_id: UUID, refusal: Refusal) -> None:
@@ -470,6 +473,14 @@ class Transaction(Protocol):
 
     async def lead(self, lead_id: LeadId) -> Lead:
         """One lead."""
+
+    async def lead_by_number(self, campaign_id: CampaignId, number: E164) -> Lead | None:
+        """The campaign's newest lead with a number; None when it has none."""
+
+    async def leads_after(
+        self, campaign_id: CampaignId, after: LeadId | None, *, most: int
+    ) -> list[Lead]:
+        """The next leads of a campaign that are not finished, in the order of their ids."""
 
     async def count_attempt(self, lead_id: LeadId) -> int:
         """A lead was dialed once more; says how often now."""

@@ -52,6 +52,25 @@ class Permit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What all rules say of a call at one moment. It permits nothing: only `issue` does."""
+
+    verdicts: tuple[Verdict, ...]
+    next_allowed_at: Instant | None
+    """When the call might next be allowed; None when it is now, or time alone will not mend it."""
+
+    @property
+    def reasons(self) -> tuple[Verdict, ...]:
+        """The verdicts that stand in the way."""
+        return tuple(v for v in self.verdicts if v.ruling is not Ruling.ALLOW)
+
+    @property
+    def is_allowed(self) -> bool:
+        """Every rule allows it, and there is one: silence is not a yes."""
+        return bool(self.verdicts) and not self.reasons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """The denial of one attempt, with every verdict; `reasons` are those that were not *allow*."""
 
@@ -72,6 +91,16 @@ class Refusal:
         return tuple(v for v in self.verdicts if v.ruling is not Ruling.ALLOW)
 
 
+def judge(facts: Facts, rulebook: Rulebook, now: Instant) -> Judgement:
+    """Judge every rule, none short-circuited, and say when time alone would mend a no."""
+    verdicts = rulebook.judge(facts, now)
+    against = tuple(v for v in verdicts if v.ruling is not Ruling.ALLOW)
+    return Judgement(
+        verdicts=verdicts,
+        next_allowed_at=_next_allowed(facts, rulebook, against) if against else None,
+    )
+
+
 def issue(
     facts: Facts,
     rulebook: Rulebook,
@@ -85,9 +114,8 @@ def issue(
 
     A rulebook without a rule that applies to the number permits nothing: silence is not a yes.
     """
-    verdicts = rulebook.judge(facts, now)
-    against = tuple(v for v in verdicts if v.ruling is not Ruling.ALLOW)
-    if verdicts and not against:
+    judged = judge(facts, rulebook, now)
+    if judged.is_allowed:
         return Permit(
             id=permit_id,
             attempt_id=attempt_id,
@@ -100,7 +128,7 @@ def issue(
             expires_at=now + PERMIT_LIFE,
             rulebook=rulebook.hash,
             tzdata=rulebook.tzdata,
-            verdicts=verdicts,
+            verdicts=judged.verdicts,
             facts=facts,
         )
     return Refusal(
@@ -110,9 +138,9 @@ def issue(
         decided_at=now,
         rulebook=rulebook.hash,
         tzdata=rulebook.tzdata,
-        verdicts=verdicts,
+        verdicts=judged.verdicts,
         facts=facts,
-        next_allowed_at=_next_allowed(facts, rulebook, against),
+        next_allowed_at=judged.next_allowed_at,
     )
 
 

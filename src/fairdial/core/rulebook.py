@@ -8,12 +8,13 @@ Next stop: `permit.issue`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from fairdial.core.abandon import AbandonMeasure
-from fairdial.core.campaign import Purpose
+from fairdial.core.campaign import Campaign
 from fairdial.core.duties import AbandonCeiling, AttemptCap, RestPeriod, case_of
 from fairdial.core.facts import Facts, SuppressionKind
 from fairdial.core.ids import Instant
@@ -85,6 +86,10 @@ class Rulebook:
                     longest = max(longest, reach)
         return longest
 
+    def only(self, keep: Callable[[Rule], bool]) -> Rulebook:
+        """The same book with fewer rules, for a question that leaves some out; its hash stays."""
+        return replace(self, rules=tuple(rule for rule in self.rules if keep(rule)))
+
     def locate(self, number: str, stated: StatedLocation) -> Location:
         """Where the called party may be, by the rulebook's own tables."""
         return locate(number, stated, self.area_codes)
@@ -108,16 +113,19 @@ class Rulebook:
         """The rules about this call that are not judged: what must be said, what must be kept."""
         return self._plan(facts).told
 
-    def abandon_ceilings(
-        self, place: str, purpose: Purpose, day: date
-    ) -> tuple[AbandonCeiling, ...]:
-        """The abandonment ceilings in force for calls of a purpose; `place` is `us` or `house`."""
+    def ceilings_of(self, campaign: Campaign, day: date) -> tuple[AbandonCeiling, ...]:
+        """The abandonment ceilings that a campaign answers to: the house's and its country's.
+
+        Its country is that of its caller ID: where it calls from, or as whom.
+        """
+        home = self.locate(campaign.caller_id, StatedLocation()).country_of_number
+        places = {"house", *([home.lower()] if home else [])}
         return tuple(
             value.duty
             for rule in self.rules
             if rule.kind is RuleKind.ABANDON_CEILING
-            and rule.jurisdiction == place
-            and purpose in rule.applies.purposes
+            and rule.jurisdiction in places
+            and campaign.purpose in rule.applies.purposes
             and (value := rule.value_on(day)) is not None
             and isinstance(value.duty, AbandonCeiling)
         )

@@ -314,7 +314,7 @@ class Dialer:
                     tx,
                     self.campaign.id,
                     measures=floor.rulebook.abandon_measures(now.date()),
-                    ceilings=floor.ceilings(self.campaign),
+                    ceilings=floor.rulebook.ceilings_of(self.campaign, now.date()),
                     now=now,
                 )
                 self._abandon_read = wall

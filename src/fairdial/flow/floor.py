@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from fairdial.core.campaign import Campaign
-from fairdial.core.duties import AbandonCeiling
 from fairdial.core.ids import CampaignId
-from fairdial.core.lead import StatedLocation
 from fairdial.core.pacing import Statistics
 from fairdial.core.rulebook import Rulebook
 from fairdial.flow.abandonment import Abandonment
@@ -41,17 +39,6 @@ class Floor:
     statistics: dict[CampaignId, Statistics] = field(default_factory=dict)
     abandonment: dict[CampaignId, Abandonment] = field(default_factory=dict)
     is_engine_up: bool = False
-
-    def ceilings(self, campaign: Campaign) -> tuple[AbandonCeiling, ...]:
-        """The abandonment ceilings that a campaign answers to: the house's, its country's."""
-        today = self.clock.now().date()
-        home = self.rulebook.locate(campaign.caller_id, StatedLocation()).country_of_number
-        places = ("house", *([home.lower()] if home else []))
-        return tuple(
-            ceiling
-            for place in places
-            for ceiling in self.rulebook.abandon_ceilings(place, campaign.purpose, today)
-        )
 
     def learned(self, campaign_id: CampaignId) -> Statistics:
         """What pacing learned of a campaign so far."""

@@ -47,7 +47,7 @@ async def take_picture(dialer: Dialer, since: Instant) -> Picture:
     """Look at everything at once, in one transaction."""
     floor, campaign = dialer.floor, dialer.campaign
     now = floor.clock.now()
-    ceilings = floor.ceilings(campaign)
+    ceilings = floor.rulebook.ceilings_of(campaign, now.date())
     async with floor.store.transaction() as tx:
         figures = await tx.figures(campaign.id, since)
         leads = await tx.lead_counts(campaign.id, now)

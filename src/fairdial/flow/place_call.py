@@ -53,8 +53,8 @@ async def judge(
         await tx.lock_number(lead.number)
         now = floor.clock.now()
         abandonment = floor.abandonment.get(campaign.id)
-        facts = await tx.facts(
-            lead,
+        (facts,) = await tx.facts(
+            [lead],
             campaign,
             now=now,
             since=now - floor.rulebook.lookback,

@@ -274,6 +274,9 @@ class PostgresTransaction:
         if await self._maybe("hold_campaign", id=lease.campaign_id, epoch=lease.epoch) is None:
             raise CampaignBusy("another dialer took this campaign over; nothing was dialed")
 
+    async def all_campaigns(self) -> list[Campaign]:
+        return [_campaign(row) for row in await self._all("all_campaigns")]
+
     async def unrecovered_campaigns(self, real_now: Instant) -> list[Campaign]:
         return [_campaign(row) for row in await self._all("unrecovered_campaigns", now=real_now)]
 
@@ -403,7 +406,7 @@ class PostgresTransaction:
 
     async def facts(
         self,
-        lead: Lead,
+        leads: Sequence[Lead],
         campaign: Campaign,
         *,
         now: Instant,
@@ -411,24 +414,28 @@ class PostgresTransaction:
         is_sandbox: bool,
         is_agent_guaranteed: bool,
         abandon_figures: tuple[AbandonFigure, ...],
-    ) -> Facts:
-        row = await self._one(
+    ) -> list[Facts]:
+        rows = await self._all(
             "facts_of",
-            number=lead.number,
+            numbers=list({lead.number for lead in leads}),
             seller_id=campaign.seller_id,
             now=now,
             today=now.date(),
             since=since,
         )
-        return facts_from(
-            row,
-            lead,
-            campaign,
-            now=now,
-            is_sandbox=is_sandbox,
-            is_agent_guaranteed=is_agent_guaranteed,
-            abandon_figures=abandon_figures,
-        )
+        by_number = {row["number"]: row for row in rows}
+        return [
+            facts_from(
+                by_number[lead.number],
+                lead,
+                campaign,
+                now=now,
+                is_sandbox=is_sandbox,
+                is_agent_guaranteed=is_agent_guaranteed,
+                abandon_figures=abandon_figures,
+            )
+            for lead in leads
+        ]
 
     async def save_refusal(self, refusal_id: UUID, refusal: Refusal) -> None:
         verdicts, facts = plain(refusal.verdicts), plain(refusal.facts)
@@ -624,6 +631,16 @@ class PostgresTransaction:
 
     async def lead(self, lead_id: LeadId) -> Lead:
         return _lead(await self._one("lead", id=lead_id))
+
+    async def lead_by_number(self, campaign_id: CampaignId, number: E164) -> Lead | None:
+        row = await self._maybe("lead_by_number", campaign_id=campaign_id, number=number)
+        return None if row is None else _lead(row)
+
+    async def leads_after(
+        self, campaign_id: CampaignId, after: LeadId | None, *, most: int
+    ) -> list[Lead]:
+        rows = await self._all("leads_after", campaign_id=campaign_id, after=after, most=most)
+        return [_lead(row) for row in rows]
 
     async def count_attempt(self, lead_id: LeadId) -> int:
         return int((await self._one("count_attempt", id=lead_id))["attempts"])

@@ -202,8 +202,7 @@ class RestPeriod:
         seen = {
             RestAfter.CONVERSATION: attempt.is_conversation,
             RestAfter.ABANDONED: attempt.outcome is Outcome.ABANDONED,
-            RestAfter.MACHINE: attempt.disposition is Disposition.MACHINE
-            or attempt.outcome is Outcome.MESSAGE_LEFT,
+            RestAfter.MACHINE: attempt.disposition is Disposition.MACHINE,
             RestAfter.REFUSAL: attempt.disposition is Disposition.NOT_INTERESTED,
         }
         return any(seen[what] for what in self.after)

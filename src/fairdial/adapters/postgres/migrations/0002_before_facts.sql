@@ -74,3 +74,6 @@ CREATE INDEX emergency_declared ON emergency (jurisdiction) WHERE until_at IS NU
 ALTER TABLE attempt
     ADD COLUMN greeting_started_at timestamptz,
     ADD COLUMN greeting_ended_at   timestamptz;
+
+-- Pages of a campaign's leads, for questions about all of them.
+CREATE INDEX lead_by_campaign ON lead (campaign_id, id);

@@ -88,3 +88,7 @@ ON CONFLICT DO NOTHING
 -- Withdraw every permission of a number towards a seller.
 UPDATE consent SET revoked_at = %(now)s
  WHERE number = %(number)s AND seller_id = %(seller_id)s AND revoked_at IS NULL
+
+-- name: all_campaigns
+-- Every campaign, the newest first.
+SELECT id, seller_id, definition FROM campaign ORDER BY created_at DESC, name

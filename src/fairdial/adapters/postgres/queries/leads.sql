@@ -53,3 +53,15 @@ SELECT count(*) FILTER (WHERE state = 'due' AND due_at <= %(now)s) AS due,
        count(*) FILTER (WHERE state = 'finished') AS finished,
        min(due_at) FILTER (WHERE state = 'due' AND due_at > %(now)s) AS next_due_at
   FROM lead WHERE campaign_id = %(campaign_id)s
+
+-- name: lead_by_number
+-- The newest lead of a campaign with a number.
+SELECT * FROM lead WHERE campaign_id = %(campaign_id)s AND number = %(number)s
+ ORDER BY id DESC LIMIT 1
+
+-- name: leads_after
+-- The next leads of a campaign that are not finished, page by page.
+SELECT * FROM lead
+ WHERE campaign_id = %(campaign_id)s AND state <> 'finished'
+   AND (%(after)s::uuid IS NULL OR id > %(after)s)
+ ORDER BY id LIMIT %(most)s

@@ -3,11 +3,11 @@
 SELECT pg_advisory_xact_lock(hashtextextended(%(number)s, 0))
 
 -- name: facts_of
--- Everything known about calling a number for a seller, as JSON, in one round trip.
-SELECT
+-- Everything known about calling numbers for a seller, a row of JSON each, in one round trip.
+SELECT called.number,
   (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.kind, s.source), '[]')
      FROM (SELECT kind, source, region, registered_on FROM suppression
-            WHERE number = %(number)s AND (seller_id IS NULL OR seller_id = %(seller_id)s)) s
+            WHERE number = called.number AND (seller_id IS NULL OR seller_id = %(seller_id)s)) s
   ) AS suppressions,
   (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.kind, r.name), '[]')
      FROM (SELECT kind, name, region, as_of FROM registry) r
@@ -15,19 +15,19 @@ SELECT
   (SELECT to_jsonb(c)
      FROM (SELECT kind, given_on, source, revoked_at, revoked_by, expires_on, purposes, evidence
              FROM consent
-            WHERE number = %(number)s AND seller_id = %(seller_id)s AND given_on <= %(today)s
+            WHERE number = called.number AND seller_id = %(seller_id)s AND given_on <= %(today)s
             ORDER BY given_on DESC, (kind = 'written') DESC LIMIT 1) c
   ) AS consent,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'last_on', last_on) ORDER BY kind), '[]')
-     FROM relationship WHERE number = %(number)s AND seller_id = %(seller_id)s
+     FROM relationship WHERE number = called.number AND seller_id = %(seller_id)s
   ) AS relationships,
   (SELECT coalesce(jsonb_agg(restriction ORDER BY restriction), '[]')
-     FROM restriction WHERE number = %(number)s AND seller_id = %(seller_id)s
+     FROM restriction WHERE number = called.number AND seller_id = %(seller_id)s
   ) AS restrictions,
-  (SELECT to_jsonb(t) FROM line_type t WHERE number = %(number)s) AS line_type,
+  (SELECT to_jsonb(t) FROM line_type t WHERE t.number = called.number) AS line_type,
   (SELECT to_jsonb(a)
      FROM (SELECT answer, asked_on, since_on FROM reassigned_answer
-            WHERE number = %(number)s ORDER BY asked_on DESC, since_on LIMIT 1) a
+            WHERE number = called.number ORDER BY asked_on DESC, since_on LIMIT 1) a
   ) AS reassigned,
   (SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.jurisdiction, e.from_at), '[]')
      FROM (SELECT jurisdiction, from_at, until_at, source FROM emergency
@@ -37,9 +37,10 @@ SELECT
      FROM (SELECT attempt.permitted_at, attempt.campaign_id, attempt.outcome, attempt.disposition,
                   campaign.seller_id
              FROM attempt JOIN campaign ON campaign.id = attempt.campaign_id
-            WHERE attempt.number = %(number)s AND attempt.permitted_at > %(since)s
+            WHERE attempt.number = called.number AND attempt.permitted_at > %(since)s
             ORDER BY attempt.permitted_at DESC LIMIT 200) p
   ) AS past_attempts
+  FROM unnest(%(numbers)s::text[]) AS called (number)
 
 -- name: save_permit
 -- Keep a permit with all it rests on.
