@@ -15,7 +15,15 @@ from zoneinfo import ZoneInfo
 
 from fairdial.core.abandon import AbandonMeasure
 from fairdial.core.campaign import Campaign
-from fairdial.core.duties import AbandonCeiling, AttemptCap, RestPeriod, case_of
+from fairdial.core.duties import (
+    AbandonCeiling,
+    AttemptCap,
+    Case,
+    Duty,
+    Finding,
+    RestPeriod,
+    case_of,
+)
 from fairdial.core.facts import Facts, SuppressionKind
 from fairdial.core.ids import Instant
 from fairdial.core.jurisdiction import AreaCodeTable, Location, locate
@@ -36,6 +44,7 @@ GUARD_CITATIONS = {
     ONE_CALL_AT_A_TIME: "Fairdial: one open call per number",
 }
 _CACHE_MAX = 8192
+_DAYS_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,44 @@ class _Plan:
     rules: tuple[Rule, ...]
     told: tuple[Rule, ...]
     """What is told to people and not judged."""
+    days: dict[date, _Day] = field(default_factory=dict, compare=False)
+    """What is in force on a local day; filled as days come, a few at a time."""
+
+    def on(self, day: date) -> _Day:
+        """The rules as they stand on one local day."""
+        known = self.days.get(day)
+        if known is None:
+            if len(self.days) >= _DAYS_MAX:
+                self.days.clear()
+            known = self.days[day] = _day_of(self.rules, day)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """The rules of a plan on one local day, so that rules that ask the same are judged once."""
+
+    settled: tuple[Verdict | None, ...]
+    """By rule: the verdict where no case needs to be looked at."""
+    asked: tuple[tuple[Duty, tuple[tuple[int, Rule], ...]], ...]
+    """Each duty once, with the places and rules that ask it."""
+
+
+def _day_of(rules: tuple[Rule, ...], day: date) -> _Day:
+    settled: list[Verdict | None] = []
+    asked: dict[int, tuple[Duty, list[tuple[int, Rule]]]] = {}
+    for place, rule in enumerate(rules):
+        duty = rule.asks(day)
+        if isinstance(duty, Finding):
+            settled.append(rule.verdict(duty))
+            continue
+        settled.append(None)
+        # Equal duties are one object since they were read.
+        asked.setdefault(id(duty), (duty, []))[1].append((place, rule))
+    return _Day(
+        settled=tuple(settled),
+        asked=tuple((duty, tuple(askers)) for duty, askers in asked.values()),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +153,11 @@ class Rulebook:
         plan = self._plan(facts)
         case = case_of(facts, now, plan.location, plan.zones, self.area_codes)
         verdicts = [*plan.guards, _no_stop_request(facts), _one_call_at_a_time(facts)]
-        verdicts += [rule.judge(case) for rule in plan.rules]
+        verdicts += (
+            _judge_on_one_day(plan, case)
+            if len(case.days) == 1
+            else [rule.judge(case) for rule in plan.rules]
+        )
         return tuple(verdicts)
 
     def told(self, facts: Facts) -> tuple[Rule, ...]:
@@ -195,6 +246,18 @@ class Rulebook:
             Ruling.ALLOW,
             f"judged by the law of {', '.join(n.upper() for n in countries)}",
         )
+
+
+def _judge_on_one_day(plan: _Plan, case: Case) -> list[Verdict]:
+    """As each rule would judge, where it is one date in all candidate zones: nearly always."""
+    day = case.days[0]
+    known = plan.on(day)
+    verdicts = list(known.settled)
+    for duty, askers in known.asked:
+        found = duty.judge(case)
+        for place, rule in askers:
+            verdicts[place] = rule.verdict(rule.settle(case, day, found))
+    return [verdict for verdict in verdicts if verdict is not None]
 
 
 def _guard(rule: str, ruling: Ruling, why: str) -> Verdict:

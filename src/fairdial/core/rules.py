@@ -129,23 +129,36 @@ class Rule:
             if worst is None or _SEVERITY[found.ruling] > _SEVERITY[worst.ruling]:
                 worst = found
         assert worst is not None, "there is always a day to judge"
-        return _verdict(self.id, self.citation, worst)
+        return self.verdict(worst)
 
     def _find(self, case: Case, day: date) -> Finding:
+        asked = self.asks(day)
+        if isinstance(asked, Finding):
+            return asked
+        return self.settle(case, day, asked.judge(case))
+
+    def asks(self, day: date) -> Duty | Finding:
+        """The duty that judges on a local day; a finding where no case needs to be looked at."""
         value = self.value_on(day)
         if value is None:
             return Finding(Ruling.UNKNOWN, f"the rule has no value in force on {day}")
-        duty = value.duty
-        if duty is None:
+        if value.duty is None:
             return Finding(Ruling.ALLOW, f"no such duty before {value.until_on}")
-        if isinstance(duty, (Disclosure, Retention)):
+        if isinstance(value.duty, (Disclosure, Retention)):
             raise TypeError(f"{self.id} is told and not judged")
-        found = case.found.get(id(duty))
-        if found is None:
-            found = case.found[id(duty)] = duty.judge(case)
-        if len(self.values) > 1 and found.next_allowed_at is not None:
-            return found._replace(next_allowed_at=self._next_open(case, value, found))
-        return found
+        return value.duty
+
+    def settle(self, case: Case, day: date, found: Finding) -> Finding:
+        """What its duty found, with the next opening by the values that will be in force then."""
+        if found.next_allowed_at is None or len(self.values) == 1:
+            return found
+        value = self.value_on(day)
+        assert value is not None, "a duty was asked, so a value is in force"
+        return found._replace(next_allowed_at=self._next_open(case, value, found))
+
+    def verdict(self, found: Finding) -> Verdict:
+        """The verdict that a finding makes under this rule's name."""
+        return _verdict(self.id, self.citation, found)
 
     def _next_open(self, case: Case, value: DatedValue, found: Finding) -> Instant | None:
         """The window's next opening where another value comes into force before it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -48,8 +48,6 @@ class Case:
     table: AreaCodeTable
     days: tuple[date, ...]
     """The dates it is in the candidate zones, the latest last; by UTC when no zone is known."""
-    found: dict[int, Finding] = field(default_factory=dict)
-    """What equal duties of several rules already found, by the duty's identity."""
 
     @property
     def today_latest(self) -> date:

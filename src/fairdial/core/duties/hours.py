@@ -53,7 +53,7 @@ class CallingWindow:
         if not outside:
             return Finding(
                 Ruling.ALLOW,
-                "; ".join(f"{t.clock} is within {self.hours(t)}" for t in case.locals),
+                "; ".join(f"within {self.hours(t)} in {t.zone.key}" for t in case.locals),
             )
         lifted = self.lifted_by.reason(case)
         if lifted is not None:
