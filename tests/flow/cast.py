@@ -170,6 +170,11 @@ class Stage:
         assert row is not None
         return next(iter(row.values()))
 
+    async def change(self, statement: str, *values: object) -> None:
+        """Change rows by SQL, for what no flow of ours would do."""
+        async with self.store._connection() as conn:
+            await conn.execute(statement, values)
+
 
 def a_campaign(**changes: object) -> Campaign:
     values: dict[str, object] = {

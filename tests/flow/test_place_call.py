@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -16,6 +18,24 @@ from fairdial.core.ids import E164, DialerId
 from fairdial.core.lead import Lead
 from fairdial.core.permit import Refusal
 from fairdial.exceptions import CampaignBusy
+
+
+SOURCES = Path(__file__).parents[2] / "src" / "fairdial"
+
+
+def test_there_is_one_place_that_issues_permits_and_dials() -> None:
+    """Automatic, preview, manual, callback, API and broadcast: whoever starts a call comes here."""
+    files = {
+        file.relative_to(SOURCES).as_posix(): file.read_text(encoding="utf-8")
+        for file in SOURCES.rglob("*.py")
+    }
+    assert [name for name, text in files.items() if "telephony.dial(" in text] == [
+        "flow/place_call.py"
+    ]
+    issuers = {name for name, text in files.items() if re.search(r"permit\.issue\(", text)}
+    assert issuers - {"bench/permit.py"} == {"flow/place_call.py"}
+    makers = {name for name, text in files.items() if re.search(r"(?<!\w)Permit\(\n", text)}
+    assert makers == {"core/permit.py"}
 
 
 async def refusal_of(stage: Stage, lead: Lead) -> Refusal:

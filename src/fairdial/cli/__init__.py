@@ -11,7 +11,7 @@ from fairdial import __version__
 from fairdial.cli.audit import audit_cli
 from fairdial.cli.bench import bench_cli
 from fairdial.cli.calls import demo, run, suppress
-from fairdial.cli.judge import explain, preflight
+from fairdial.cli.judge import abandonment, explain, preflight
 from fairdial.cli.rules import rules_cli
 from fairdial.cli.shell import EXIT_INTERRUPTED, EXIT_OUR_FAULT, err, out
 
@@ -23,7 +23,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (demo, run, suppress, explain, preflight):
+for command in (demo, run, suppress, explain, preflight, abandonment):
     cli.command()(command)
 cli.add_typer(audit_cli, name="audit")
 cli.add_typer(rules_cli, name="rules")

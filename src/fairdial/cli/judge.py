@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fairdial.core.campaign import Campaign
     from fairdial.core.preflight import PreflightCount
     from fairdial.core.rulebook import Rulebook
+    from fairdial.flow.abandonment import RegulatorsFigure
     from fairdial.flow.ask import Explanation
     from fairdial.settings import Settings
 
@@ -138,6 +139,37 @@ def preflight(campaign: CampaignName = None, at: AtTime = None, as_json: AsJson 
         sys.stdout.write(json.dumps(figures, indent=2) + "\n")
         return
     _tell_count(one, count)
+
+
+def abandonment(campaign: CampaignName = None, at: AtTime = None, as_json: AsJson = False) -> None:
+    """The abandonment of every campaign as each regulator measures it, from the one call log."""
+    from fairdial.app import load_rules
+    from fairdial.flow.abandonment import figures_by_rule
+
+    settings = settings_in_force()
+    rulebook = guarded(lambda: load_rules(settings))
+
+    async def count() -> list[tuple[Campaign, list[RegulatorsFigure]]]:
+        async with (
+            _gate(settings, rulebook, at) as (gate, campaigns),
+            gate.store.transaction(durable=False) as tx,
+        ):
+            return [
+                (one, await figures_by_rule(tx, one.id, rulebook, gate.now))
+                for one in _chosen(campaigns, campaign)
+            ]
+
+    counted = carry_out(count())
+    if as_json:
+        rows = [
+            {"campaign": one.name, **_plain_figure(figure)}
+            for one, figures in counted
+            for figure in figures
+        ]
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        return
+    for one, figures in counted:
+        _tell_figures(one, figures)
 
 
 # --- what they share ------------------------------------------------------------------------------
@@ -281,3 +313,38 @@ def _tell_count(campaign: Campaign, count: PreflightCount) -> None:
                 str(count.unknown_by_rule[rule] or ""),
             )
         out.print(rules)
+
+
+def _plain_figure(figure: RegulatorsFigure) -> dict[str, Any]:
+    from fairdial.core.permit import plain
+
+    return {
+        "rule": figure.rule.id,
+        "measure": plain(figure.ceiling.measure),
+        "live_answers": figure.record.live_answers,
+        "abandoned": figure.record.abandoned,
+        "rate": round(figure.record.rate, 5),
+        "rate_max": figure.ceiling.rate_max,
+        "is_over": figure.is_over,
+    }
+
+
+def _tell_figures(campaign: Campaign, figures: list[RegulatorsFigure]) -> None:
+    from rich.table import Table
+
+    out.print(f"[bold]{campaign.name}[/bold] of {campaign.seller_name}", highlight=False)
+    table = Table("rule", "abandoned", "of", "rate", "at most", "measured", box=None)
+    for figure in figures:
+        measure = figure.ceiling.measure
+        window = f"{measure.window_days} days" if measure.window_days else "calendar month"
+        style = "[red]" if figure.is_over else ""
+        table.add_row(
+            figure.rule.id,
+            str(figure.record.abandoned),
+            str(figure.record.live_answers),
+            f"{style}{figure.record.rate:.2%}",
+            f"{figure.ceiling.rate_max:.1%}",
+            f"{window}, {measure.connect_ms_max / 1000:g} s from {measure.clock_start.value},"
+            f" over {measure.denominator.value}".replace("_", " "),
+        )
+    out.print(table)

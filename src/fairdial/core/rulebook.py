@@ -164,6 +164,16 @@ class Rulebook:
         """The rules about this call that are not judged: what must be said, what must be kept."""
         return self._plan(facts).told
 
+    def abandon_ceilings(self, day: date) -> tuple[tuple[Rule, AbandonCeiling], ...]:
+        """Every rule with an abandonment ceiling in force, and that ceiling."""
+        return tuple(
+            (rule, value.duty)
+            for rule in self.rules
+            if rule.kind is RuleKind.ABANDON_CEILING
+            and (value := rule.value_on(day)) is not None
+            and isinstance(value.duty, AbandonCeiling)
+        )
+
     def ceilings_of(self, campaign: Campaign, day: date) -> tuple[AbandonCeiling, ...]:
         """The abandonment ceilings that a campaign answers to: the house's and its country's.
 
@@ -172,25 +182,14 @@ class Rulebook:
         home = self.locate(campaign.caller_id, StatedLocation()).country_of_number
         places = {"house", *([home.lower()] if home else [])}
         return tuple(
-            value.duty
-            for rule in self.rules
-            if rule.kind is RuleKind.ABANDON_CEILING
-            and rule.jurisdiction in places
-            and campaign.purpose in rule.applies.purposes
-            and (value := rule.value_on(day)) is not None
-            and isinstance(value.duty, AbandonCeiling)
+            ceiling
+            for rule, ceiling in self.abandon_ceilings(day)
+            if rule.jurisdiction in places and campaign.purpose in rule.applies.purposes
         )
 
     def abandon_measures(self, day: date) -> tuple[AbandonMeasure, ...]:
         """Every way of measuring abandonment that a rule in force names, once each."""
-        measures = (
-            value.duty.measure
-            for rule in self.rules
-            if rule.kind is RuleKind.ABANDON_CEILING
-            and (value := rule.value_on(day)) is not None
-            and isinstance(value.duty, AbandonCeiling)
-        )
-        return tuple(dict.fromkeys(measures))
+        return tuple(dict.fromkeys(c.measure for _, c in self.abandon_ceilings(day)))
 
     def _plan(self, facts: Facts) -> _Plan:
         # Every North American number of one area code has the same place, so the cache stays small.

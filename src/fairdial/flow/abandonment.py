@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fairdial.core.abandon import AbandonFigure, AbandonMeasure, AbandonRecord
 from fairdial.core.duties import AbandonCeiling
 from fairdial.core.ids import CampaignId, Instant
+from fairdial.core.rulebook import Rulebook
+from fairdial.core.rules import Rule
 from fairdial.ports import Transaction
 
 _NOTHING = AbandonRecord(live_answers=0, abandoned=0)
@@ -51,6 +53,37 @@ async def measure_abandonment(
     return Abandonment(
         figures=figures, ceiling=min(ceilings, key=lambda c: _room(c, _of(figures, c.measure)))
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegulatorsFigure:
+    """What one rule's measure says of one campaign."""
+
+    rule: Rule
+    ceiling: AbandonCeiling
+    record: AbandonRecord
+
+    @property
+    def is_over(self) -> bool:
+        """Over the ceiling, from the number of answers on from which the rule judges."""
+        return (
+            self.record.live_answers >= self.ceiling.answers_least
+            and self.record.rate > self.ceiling.rate_max
+        )
+
+
+async def figures_by_rule(
+    tx: Transaction, campaign_id: CampaignId, rulebook: Rulebook, now: Instant
+) -> list[RegulatorsFigure]:
+    """One call log, every regulator's figure: the campaign measured by each rule in force."""
+    return [
+        RegulatorsFigure(
+            rule=rule,
+            ceiling=ceiling,
+            record=await tx.abandon_record(campaign_id, ceiling.measure, now),
+        )
+        for rule, ceiling in rulebook.abandon_ceilings(now.date())
+    ]
 
 
 def _room(ceiling: AbandonCeiling, record: AbandonRecord) -> float:
