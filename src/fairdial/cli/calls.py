@@ -36,7 +36,9 @@ def demo(
     no_browser: NoBrowser = False,
     summary: SummaryFile = None,
     seed: Seed = 1,
-    leads: Annotated[int, typer.Option("--leads", min=20, help="Rows of the demo's list.")] = 2000,
+    leads: Annotated[
+        int, typer.Option("--leads", min=20, max=6000, help="Rows of the demo's list.")
+    ] = 2000,
 ) -> None:
     """Run a whole campaign in the sandbox: real SIP, real database, simulated people.
 
