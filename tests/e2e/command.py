@@ -76,7 +76,7 @@ class Command:
         self._out, self._err = folder / "out.txt", folder / "err.txt"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fairdial.cli", *arguments],
+                [sys.executable, "-m", "fairdial", *arguments],
                 cwd=folder,
                 env=environ,
                 stdin=subprocess.DEVNULL if window is None else window.theirs,
