@@ -17,7 +17,9 @@ from pathlib import Path
 
 import psycopg
 
+from fairdial.adapters.carrier.population import read_people
 from fairdial.adapters.carrier.processes import CarrierProcess
+from fairdial.adapters.carrier.scenario import read_scenario
 from fairdial.adapters.clocks import SandboxClock, SystemClock, TimeOrderedIds
 from fairdial.adapters.files.campaign import CampaignFile
 from fairdial.adapters.files.dnc import read_do_not_call
@@ -220,6 +222,22 @@ def look_at_list(settings: Settings, lead_list: Path, *, encoding: str | None = 
     area_codes = load_rules(settings).area_codes
     with contextlib.closing(read_list(lead_list, encoding, area_codes=area_codes)):
         pass
+
+
+def look_at_script(settings: Settings, *, people: Path | None, scenario: Path | None) -> None:
+    """Read what the simulated carrier is to play, before anything is started for it.
+
+    Raises `SettingsError`, also when calls go to a trunk, which plays nothing of it.
+    """
+    if settings.trunk_host is not None and (people, scenario) != (None, None):
+        raise SettingsError(
+            "--people and --scenario are for the simulated carrier, and calls go to "
+            f"FAIRDIAL_TRUNK_HOST={settings.trunk_host}: leave them out, or unset the variable"
+        )
+    if scenario is not None:
+        read_scenario(scenario)
+    if people is not None:
+        read_people(people)
 
 
 def load_rules(settings: Settings) -> Rulebook:

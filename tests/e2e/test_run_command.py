@@ -187,6 +187,36 @@ def test_a_setting_that_cannot_be_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
+    ("option", "file", "words"),
+    [
+        (
+            "--summary",
+            "none/summary.json",
+            ("No such file or directory", "name a file in a folder"),
+        ),
+        ("--summary", "campaign.toml/summary.json", ("Not a directory", "name a file in a folder")),
+        ("--summary", ".", ("is a folder",)),
+        ("--scenario", "none.toml", ("No such file or directory",)),
+        ("--scenario", "leads.csv", ("not TOML",)),
+        ("--people", "none.csv", ("No such file or directory",)),
+        ("--people", "leads.csv", ("line 1", "number,talk_s,says")),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_before_anything_starts(
+    ready: Installation, option: str, file: str, words: tuple[str, ...]
+) -> None:
+    command = ready.dial(option, ready.folder / file)
+    assert_refused(command, UNUSABLE, ready.folder / file, *words)
+    assert_nothing_began(ready)
+
+
+def test_a_script_for_the_simulated_carrier_is_refused_beside_a_trunk(ready: Installation) -> None:
+    command = ready.dial("--scenario", ready.write_scenario({}), settings={"trunk_host": HERE})
+    assert_refused(command, UNUSABLE, "--scenario", f"FAIRDIAL_TRUNK_HOST={HERE}")
+    assert_nothing_began(ready)
+
+
+@pytest.mark.parametrize(
     ("url", "exit_code", "words"),
     [
         (
