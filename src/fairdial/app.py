@@ -291,8 +291,8 @@ async def take_in(
         )
     if not intake.accepted and not intake.known:
         raise UnusableList(
-            f"{lead_list}: none of its {intake.rejected} rows can be called; mend them by the "
-            f"reasons in {rejects_path(lead_list)} and import that file"
+            f"{lead_list}: no row can be called, all {intake.rejected} were rejected; mend them by "
+            f"the reasons in {rejects_path(lead_list)} and import that file"
         )
     return campaign, intake
 

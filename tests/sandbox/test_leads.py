@@ -215,8 +215,11 @@ def test_refuses_sizes_and_divisors_out_of_bounds(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_examples_are_ready_to_run() -> None:
-    assert read_campaign(EXAMPLES / "campaign.toml").warnings == ()
+def test_the_examples_are_ready_to_run(demo: DemoFiles) -> None:
+    campaign = read_campaign(EXAMPLES / "campaign.toml")
+    assert campaign.warnings == ()
+    # A campaign is known by its name: the demo's list would be dialed with the example.
+    assert campaign.name != read_campaign(demo.campaign_toml).name
     reading = read_list(EXAMPLES / "leads.csv")
     found = list(reading)
     assert (reading.summary.leads, reading.summary.rejected) == (58, 8)
