@@ -42,6 +42,11 @@ def test_a_value_that_cannot_be_is_named(name: str, value: str) -> None:
     assert value in said
 
 
+@pytest.mark.parametrize("name", ["FAIRDIAL_DATA_DIR", "FAIRDIAL_TRUNK_HOST", "FAIRDIAL_WEB_PORT"])
+def test_a_variable_that_is_set_to_nothing_is_no_default(name: str) -> None:
+    assert complaint(**{name: " "}) == f"{name} is set, but empty: give it a value, or unset it"
+
+
 def test_real_calls_need_a_trunk() -> None:
     assert "FAIRDIAL_TRUNK_HOST" in complaint(FAIRDIAL_SANDBOX="false")
 

@@ -184,7 +184,7 @@ def unknown_words(place: str, words: list[str]) -> Iterator[str]:
 def help_of(chain: tuple[str, ...]) -> str:
     """The help text of a subcommand."""
     done = subprocess.run(
-        [sys.executable, "-m", "fairdial.cli", *chain, "--help"],
+        [sys.executable, "-m", "fairdial", *chain, "--help"],
         env={**os.environ, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"},
         capture_output=True,
         text=True,

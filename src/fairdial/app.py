@@ -17,7 +17,9 @@ from pathlib import Path
 
 import psycopg
 
+from fairdial.adapters.carrier.population import read_people
 from fairdial.adapters.carrier.processes import CarrierProcess
+from fairdial.adapters.carrier.scenario import read_scenario
 from fairdial.adapters.clocks import SandboxClock, SystemClock, TimeOrderedIds
 from fairdial.adapters.files.campaign import CampaignFile
 from fairdial.adapters.files.dnc import read_do_not_call
@@ -222,6 +224,22 @@ def look_at_list(settings: Settings, lead_list: Path, *, encoding: str | None = 
         pass
 
 
+def look_at_script(settings: Settings, *, people: Path | None, scenario: Path | None) -> None:
+    """Read what the simulated carrier is to play, before anything is started for it.
+
+    Raises `SettingsError`, also when calls go to a trunk, which plays nothing of it.
+    """
+    if settings.trunk_host is not None and (people, scenario) != (None, None):
+        raise SettingsError(
+            "--people and --scenario are for the simulated carrier, and calls go to "
+            f"FAIRDIAL_TRUNK_HOST={settings.trunk_host}: leave them out, or unset the variable"
+        )
+    if scenario is not None:
+        read_scenario(scenario)
+    if people is not None:
+        read_people(people)
+
+
 def load_rules(settings: Settings) -> Rulebook:
     """The packaged rulebook with the house's own rules, if the data folder has any."""
     house = settings.data_dir / "rules"
@@ -273,8 +291,8 @@ async def take_in(
         )
     if not intake.accepted and not intake.known:
         raise UnusableList(
-            f"{lead_list}: none of its {intake.rejected} rows can be called; mend them by the "
-            f"reasons in {rejects_path(lead_list)} and import that file"
+            f"{lead_list}: no row can be called, all {intake.rejected} were rejected; mend them by "
+            f"the reasons in {rejects_path(lead_list)} and import that file"
         )
     return campaign, intake
 

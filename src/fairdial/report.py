@@ -43,7 +43,10 @@ def show_summary(summary: Summary, settings: Settings, out: Console) -> None:
         for finding in summary.findings[:10]:
             out.print(f"  {finding.what}: {finding.why}", highlight=False, markup=False)
     out.print(f"ended because: {summary.ended_because}", highlight=False, markup=False)
-    out.print(f"data kept in {settings.data_dir}", highlight=False, markup=False)
+    where = f"data kept in {settings.data_dir}"
+    if settings.database_url is not None:
+        where += " and in the database of FAIRDIAL_DATABASE_URL"
+    out.print(where, highlight=False, markup=False)
 
 
 def _counts(out: Console, title: str, counts: Mapping[str, int]) -> None:
@@ -57,6 +60,11 @@ def _witness(out: Console, summary: Summary) -> None:
     seen, used = len(summary.carrier.invites), summary.picture.figures.permits_used
     agree = "agrees" if summary.does_witness_agree else "does NOT agree"
     out.print(
-        f"the carrier's own log: {seen} calls rang in, {used} permits used: it {agree}",
+        f"the carrier's own log: {_counted(seen, 'call')} rang in, "
+        f"{_counted(used, 'permit')} used: it {agree}",
         highlight=False,
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

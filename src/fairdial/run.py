@@ -138,6 +138,9 @@ async def run_campaign(
     """Dial a campaign until it is done or stopped. Raises `FairdialError` for what cannot be."""
     file = read_campaign(campaign_path)
     app.look_at_list(settings, lead_list, encoding=options.encoding)
+    app.look_at_script(settings, people=options.people, scenario=options.scenario)
+    if options.summary is not None:
+        look_at_summary(options.summary)
 
     def say(what: str) -> None:
         out.print(f"[dim]·[/dim] {escape(what)} …", highlight=False)
@@ -377,15 +380,34 @@ def started_at() -> float:
         return _IMPORTED_AT
 
 
+def look_at_summary(path: Path) -> None:
+    """Find out before a campaign, not after it, that its figures cannot be kept there."""
+    if path.is_dir():
+        raise SettingsError(f"--summary: {path} is a folder: name a file in it")
+    _write_whole(path, None)
+
+
 def write_summary(path: Path, summary: Summary) -> None:
     """Write the figures as JSON, whole or not at all."""
+    _write_whole(path, json.dumps(summary.as_json(), indent=2) + "\n")
+
+
+def _write_whole(path: Path, text: str | None) -> None:
+    """Write a file, or without a text only see whether that could be done."""
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(json.dumps(summary.as_json(), indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        part.write_text(text or "", encoding="utf-8")
+        if text is None:
+            part.unlink()
+        else:
+            part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise SettingsError(f"--summary: cannot write {path}: {error.strerror}") from error
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise SettingsError(
+            f"--summary: cannot write {path}: {error.strerror}; make room, or name a file in a "
+            "folder that is there and may be written to"
+        ) from error
 
 
 _IMPORTED_AT = time.time()

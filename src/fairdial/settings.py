@@ -88,6 +88,12 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         for name in Settings.model_fields
         if PREFIX + name.upper() in seen
     }
+    for name, value in values.items():
+        if not value.strip():
+            # An empty folder would be the current one; an empty address, no trunk at all.
+            raise SettingsError(
+                f"{PREFIX}{name.upper()} is set, but empty: give it a value, or unset it"
+            )
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

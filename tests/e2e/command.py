@@ -6,14 +6,18 @@ it leaves, the processes it starts, and what the carrier logs.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +36,32 @@ RUN_S_MAX = 90.0
 Found = TypeVar("Found")
 
 
+class Window:
+    """A terminal window: what runs in it may write as much as it likes, until it is closed."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = os.openpty()
+        self._is_closed = threading.Event()
+        self._reader = threading.Thread(target=self._read, name="window", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        while not self._is_closed.is_set():
+            if select.select([self._ours], [], [], 0.05)[0]:
+                os.read(self._ours, 65_536)
+
+    def take(self) -> None:
+        """In the new process: this window is its terminal."""
+        fcntl.ioctl(self.theirs, termios.TIOCSCTTY, 0)
+
+    def close(self) -> None:
+        """Close the window: whoever runs in it is told, and can write nothing more."""
+        self._is_closed.set()
+        self._reader.join()
+        os.close(self.theirs)
+        os.close(self._ours)
+
+
 class Command:
     """One `fairdial` process in a process group of its own, as a shell starts it."""
 
@@ -41,18 +71,20 @@ class Command:
         environ: Mapping[str, str],
         folder: Path,
         before: Callable[[], None] | None = None,
+        window: Window | None = None,
     ) -> None:
         self._out, self._err = folder / "out.txt", folder / "err.txt"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fairdial.cli", *arguments],
+                [sys.executable, "-m", "fairdial", *arguments],
                 cwd=folder,
                 env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                process_group=0,
-                preexec_fn=before,
+                stdin=subprocess.DEVNULL if window is None else window.theirs,
+                stdout=out if window is None else window.theirs,
+                stderr=err if window is None else window.theirs,
+                start_new_session=window is not None,
+                process_group=0 if window is None else None,
+                preexec_fn=before if window is None else window.take,
             )
 
     @property
@@ -144,15 +176,16 @@ abandoned = "{EXAMPLES / "abandoned.wav"}"
         *arguments: str | Path,
         settings: Mapping[str, object] | None = None,
         before: Callable[[], None] | None = None,
+        window: Window | None = None,
     ) -> Command:
         """Start `fairdial ARGUMENTS`; settings are FAIRDIAL_ variables in lower case.
 
-        `before` is called in the new process first.
+        `before` is called in the new process first; in a `window` it writes there.
         """
         given = {f"FAIRDIAL_{name.upper()}": f"{value}" for name, value in (settings or {}).items()}
         folder = self.folder / f"command-{len(self._started)}"
         folder.mkdir()
-        self._started.append(Command(arguments, {**self.environ, **given}, folder, before))
+        self._started.append(Command(arguments, {**self.environ, **given}, folder, before, window))
         return self._started[-1]
 
     def dial(
@@ -161,11 +194,12 @@ abandoned = "{EXAMPLES / "abandoned.wav"}"
         page: bool = False,
         settings: Mapping[str, object] | None = None,
         before: Callable[[], None] | None = None,
+        window: Window | None = None,
     ) -> Command:
         """Start `fairdial run` on the campaign and the list."""
         words = ["run", self.campaign, self.leads, "--summary", self.summary_file, *options]
         words += [] if page else ["--no-page"]
-        return self.start(*words, settings=settings, before=before)
+        return self.start(*words, settings=settings, before=before, window=window)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -194,6 +228,11 @@ abandoned = "{EXAMPLES / "abandoned.wav"}"
     def up_at_carrier(self) -> set[str]:
         """The calls that that log does not end: a phone rings or somebody talks."""
         return _up(self._carrier_log)
+
+    def logged(self, message: str) -> list[dict[str, Any]]:
+        """The lines of the dialer's own log that say this."""
+        log = self.data_dir / "fairdial.log"
+        return [line for line in _lines(log) if line["message"] == message] if log.exists() else []
 
     def audit(self) -> Command:
         """`fairdial audit verify`, run to its end."""
@@ -271,7 +310,7 @@ class Carrier:
 
 
 def _lines(log: Path) -> list[dict[str, Any]]:
-    """The whole lines of a carrier's log so far."""
+    """The whole lines of a log so far."""
     return [json.loads(line) for line in log.read_text().split("\n")[:-1]]
 
 

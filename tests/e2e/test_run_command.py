@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from .command import HERE, Carrier, Command, Installation
+from .command import HERE, Carrier, Command, Installation, Window
 
 pytestmark = pytest.mark.wire
 
@@ -183,6 +183,36 @@ def test_a_setting_that_cannot_be_is_refused_by_name(
     ready: Installation, setting: str, value: str, words: tuple[str, ...]
 ) -> None:
     assert_refused(ready.dial(settings={setting: value}), UNUSABLE, *words)
+    assert_nothing_began(ready)
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "words"),
+    [
+        (
+            "--summary",
+            "none/summary.json",
+            ("No such file or directory", "name a file in a folder"),
+        ),
+        ("--summary", "campaign.toml/summary.json", ("Not a directory", "name a file in a folder")),
+        ("--summary", ".", ("is a folder",)),
+        ("--scenario", "none.toml", ("No such file or directory",)),
+        ("--scenario", "leads.csv", ("not TOML",)),
+        ("--people", "none.csv", ("No such file or directory",)),
+        ("--people", "leads.csv", ("line 1", "number,talk_s,says")),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_before_anything_starts(
+    ready: Installation, option: str, file: str, words: tuple[str, ...]
+) -> None:
+    command = ready.dial(option, ready.folder / file)
+    assert_refused(command, UNUSABLE, ready.folder / file, *words)
+    assert_nothing_began(ready)
+
+
+def test_a_script_for_the_simulated_carrier_is_refused_beside_a_trunk(ready: Installation) -> None:
+    command = ready.dial("--scenario", ready.write_scenario({}), settings={"trunk_host": HERE})
+    assert_refused(command, UNUSABLE, "--scenario", f"FAIRDIAL_TRUNK_HOST={HERE}")
     assert_nothing_began(ready)
 
 
@@ -404,6 +434,32 @@ def test_ctrl_c_while_starting_leaves_no_process_behind(ready: Installation, mom
     assert not ready.summary_file.exists()
 
 
+def _deaf_to_ctrl_c() -> None:
+    """As a shell starts the background jobs of a script."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def test_a_background_job_of_a_script_can_be_stopped_while_it_starts(ready: Installation) -> None:
+    command = ready.dial(before=_deaf_to_ctrl_c)
+    command.until(lambda: "starting PostgreSQL" in command.said)
+    command.process.terminate()
+    assert_refused(command, INTERRUPTED, "stopped on request", "no call was up")
+    assert ready.processes() == {}
+
+
+def test_closing_the_terminal_ends_every_call_cleanly_with_a_summary(ready: Installation) -> None:
+    window = Window()
+    scenario = ready.write_scenario(dict.fromkeys(SOME, TALKS))
+    command = ready.dial("--scenario", scenario, window=window)
+    command.until(lambda: len(ready.logged("talking")) == len(SOME))
+    closed_at = time.time()
+    window.close()
+    assert (command.ended(), ready.processes()) == (0, {})
+    assert max(ready.ends_at_carrier().values()) - closed_at < ALL_ENDED_S
+    assert {(line["by"], line["why"]) for line in ready.at_carrier("ended")} == {("caller", "BYE")}
+    assert (ready.summary["outcomes"], ready.summary["chain_verified"]) == ({"connected": 3}, True)
+
+
 def _ctrl_c(command: Command) -> None:
     command.interrupt()
 
@@ -420,20 +476,21 @@ def _docker_stop(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("does", "event", "outcome", "stop"),
+    ("does", "state", "outcome", "stop"),
     [
         (RINGS, "ringing", "cancelled", _ctrl_c),
-        (TALKS, "answered", "connected", _ctrl_c),
-        (TALKS, "answered", "connected", _impatient_ctrl_c),
-        (TALKS, "answered", "connected", _docker_stop),
+        (TALKS, "talking", "connected", _ctrl_c),
+        (TALKS, "talking", "connected", _impatient_ctrl_c),
+        (TALKS, "talking", "connected", _docker_stop),
     ],
     ids=["phones ring", "people talk", "pressed again and again", "docker stop"],
 )
 def test_a_stop_ends_every_call_cleanly_with_a_summary(
-    ready: Installation, does: str, event: str, outcome: str, stop: Callable[[Command], None]
+    ready: Installation, does: str, state: str, outcome: str, stop: Callable[[Command], None]
 ) -> None:
     command = ready.dial("--scenario", ready.write_scenario(dict.fromkeys(SOME, does)))
-    command.until(lambda: len(ready.at_carrier(event)) == len(SOME))
+    # Whoever has answered is not yet talking: an agent is joined a moment later.
+    command.until(lambda: len(ready.logged(state)) == len(SOME))
     stopped_at = time.time()
     stop(command)
     assert (command.ended(), command.complained, ready.processes()) == (0, "", {})

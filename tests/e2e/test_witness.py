@@ -146,7 +146,7 @@ class Run:
     async def start(self, *, calls: int) -> asyncio.subprocess.Process:
         with self._out.open("ab") as out:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "fairdial.cli", "run", self._campaign, self._leads),
+                *(sys.executable, "-m", "fairdial", "run", self._campaign, self._leads),
                 *("--calls", str(calls), "--no-page", "--summary", self.summary),
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,

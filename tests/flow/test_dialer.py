@@ -95,6 +95,12 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def grown(count: Callable[[], int], *, by: int) -> None:
+    """Wait until a count is so much higher, ten seconds at most."""
+    before = count()
+    await until(lambda: count() >= before + by)
+
+
 async def load(stage: Stage) -> None:
     rows = [
         NewLead(
@@ -257,3 +263,35 @@ async def test_an_engine_that_declines_is_not_asked_again_and_again(
     assert stage.telephony.wire == []
     assert dialer.placed == 0
     assert await stage.one("SELECT count(*) FROM lead WHERE state = 'due'") == len(NUMBERS)
+
+
+async def test_an_engine_that_declines_every_call_ends_the_run_with_its_reason(
+    stage: Stage, dialer: Dialer
+) -> None:
+    await load(stage)
+    stage.telephony.declines = "the disk is full"
+    dialer.declined_pause_s = 0.01
+    await stage.telephony.start()
+    async with people(stage, dialer):
+        with pytest.raises(EngineUnavailable, match="declines every call: the disk is full"):
+            await asyncio.wait_for(dialer.run(), 30)
+    assert (stage.telephony.wire, dialer.placed) == ([], 0)
+    assert await stage.one("SELECT count(*) FROM lead WHERE state = 'due'") == len(NUMBERS)
+
+
+async def test_an_engine_that_declines_now_and_then_does_not_end_the_run(
+    stage: Stage, dialer: Dialer
+) -> None:
+    await load(stage)
+    dialer.declined_pause_s = 0.01
+    await stage.telephony.start()
+    async with people(stage, dialer):
+        running = asyncio.create_task(dialer.run())
+        # Three agents: ten declines are four moments at least, and never too many in a row.
+        for _ in range(4):
+            stage.telephony.declines = "no port is free"
+            await grown(lambda: stage.telephony.declined, by=10)
+            stage.telephony.declines = ""
+            await grown(lambda: len(stage.telephony.wire), by=1)
+        await asyncio.wait_for(running, 30)
+    assert len(stage.telephony.wire) == len(NUMBERS)

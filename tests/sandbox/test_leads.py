@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import csv
+import resource
 import wave
 from collections import Counter
 from datetime import date
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from fairdial.adapters.files.campaign import read_campaign
 from fairdial.adapters.files.dnc import read_do_not_call
 from fairdial.adapters.files.lists import read_list
+from fairdial.cli import cli
 from fairdial.core.intake import NewLead, RejectedRow, RejectKind
 from fairdial.core.lead import ConsentKind, LineType, StatedLocation
 from fairdial.core.number import is_fictional
-from fairdial.sandbox.leads import SHARES, SIZE_MAX, DemoFiles, Kind, bank_data, write_demo_files
+from fairdial.exceptions import SettingsError
+from fairdial.sandbox.leads import (
+    SHARES,
+    SIZE_MAX,
+    SIZE_MIN,
+    DemoFiles,
+    Kind,
+    bank_data,
+    write_demo_files,
+)
 
 DAY = date(2026, 11, 20)
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -54,6 +66,29 @@ def test_one_seed_gives_one_set_of_files(tmp_path: Path) -> None:
     first = contents("first", 7)
     assert contents("again", 7) == first
     assert contents("other", 8)["leads.csv"] != first["leads.csv"]
+
+
+def test_a_full_disk_is_said_and_leaves_the_former_files_whole(tmp_path: Path) -> None:
+    write_demo_files(tmp_path, size=300, seed=7, as_of=DAY)
+    former = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        # The disk is as good as full: no file may be longer than the list begins.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        with pytest.raises(SettingsError) as caught:
+            write_demo_files(tmp_path, size=300, seed=8, as_of=DAY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(tmp_path) in str(caught.value)
+    assert "FAIRDIAL_DATA_DIR" in str(caught.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == former
+
+
+@pytest.mark.parametrize(("size", "limit"), [(SIZE_MIN - 1, SIZE_MIN), (SIZE_MAX + 1, SIZE_MAX)])
+def test_the_demo_refuses_a_list_that_it_cannot_make(size: int, limit: int) -> None:
+    result = CliRunner().invoke(cli, ["demo", "--leads", f"{size}"])
+    assert result.exit_code == 2
+    assert f"equal to {limit}" in result.output
 
 
 def test_every_kind_has_its_share_and_the_first_rows_are_good(demo: DemoFiles) -> None:
@@ -180,8 +215,11 @@ def test_refuses_sizes_and_divisors_out_of_bounds(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_examples_are_ready_to_run() -> None:
-    assert read_campaign(EXAMPLES / "campaign.toml").warnings == ()
+def test_the_examples_are_ready_to_run(demo: DemoFiles) -> None:
+    campaign = read_campaign(EXAMPLES / "campaign.toml")
+    assert campaign.warnings == ()
+    # A campaign is known by its name: the demo's list would be dialed with the example.
+    assert campaign.name != read_campaign(demo.campaign_toml).name
     reading = read_list(EXAMPLES / "leads.csv")
     found = list(reading)
     assert (reading.summary.leads, reading.summary.rejected) == (58, 8)

@@ -36,7 +36,9 @@ def demo(
     no_browser: NoBrowser = False,
     summary: SummaryFile = None,
     seed: Seed = 1,
-    leads: Annotated[int, typer.Option("--leads", min=20, help="Rows of the demo's list.")] = 2000,
+    leads: Annotated[
+        int, typer.Option("--leads", min=20, max=6000, help="Rows of the demo's list.")
+    ] = 2000,
 ) -> None:
     """Run a whole campaign in the sandbox: real SIP, real database, simulated people.
 
@@ -164,7 +166,8 @@ def _campaign_run(settings: Any, campaign: Path, leads: Path, options: Any) -> N
 
     summary = carry_out(run_campaign(settings, campaign, leads, options, out))
     # The run is over, whoever asked for that how often; what is left to do takes no time.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     show_summary(summary, settings, out)
     if options.summary is not None:
         guarded(lambda: write_summary(options.summary, summary))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -46,13 +47,29 @@ def settings_in_force() -> Settings:
 
 def carry_out(work: Coroutine[Any, Any, T]) -> T:
     """Run asynchronous work to its end; an expected error becomes a message and an exit status."""
-    # Whoever stops us with SIGTERM (systemd, Docker) gets the same good order as with Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    _obey()
     try:
         return guarded(lambda: asyncio.run(work))
     except KeyboardInterrupt:
         err.print("fairdial: stopped on request; no call was up", highlight=False)
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _obey() -> None:
+    """Whoever stops us in another way than by Ctrl-C gets the same good order."""
+    # A shell lets the background jobs of a script ignore Ctrl-C, and with it all that follows.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # As `nohup` wants it.
+        signal.signal(signal.SIGHUP, _terminal_closed)
+
+
+def _terminal_closed(*_: object) -> None:
+    """Nobody reads us any more: end in good order, and silently."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    signal.raise_signal(signal.SIGINT)
 
 
 def guarded(act: Callable[[], T]) -> T:

@@ -34,6 +34,7 @@ from fairdial.flow.recover import after_engine_death, recover
 from fairdial.ports import (
     AgentLegDown,
     AgentLegUp,
+    CallDialed,
     CallEvent,
     CallNotDialed,
     EngineDown,
@@ -57,6 +58,8 @@ PHONE_AGAIN_S = 35.0
 """How long after an agent's phone was called it is called again, while its leg is not up."""
 DECLINED_PAUSE_S = 5.0
 """How long nothing is dialed after the engine declined a call: its trouble seldom ends at once."""
+DECLINED_MAX = 12
+"""So many pauses in a row, with no call dialed between them and none up, end the run: a minute."""
 CLAIMS_A_TICK = 4
 """How often one tick goes back to the hopper when leads were refused."""
 
@@ -71,6 +74,7 @@ class Dialer:
     """Stop placing calls after so many were dialed; None means as long as leads are due."""
     keep_running: bool = False
     """Wait for leads that are due later instead of finishing."""
+    declined_pause_s: float = DECLINED_PAUSE_S
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to end all calls now."""
     decision: pacing.Decision | None = None
@@ -82,6 +86,7 @@ class Dialer:
     refused: int = 0
     _declined_until: float = 0.0
     _declined_why: str = ""
+    _declined_in_a_row: int = 0
     _phoned_at: dict[SessionId, float] = field(default_factory=dict)
     _abandon_read: float = 0.0
     _credit: float = 0.0
@@ -91,7 +96,8 @@ class Dialer:
         """Dial until told to stop, until `attempts_max`, or until no lead is due.
 
         Raises `CampaignBusy` when another dialer holds the campaign, `StoreUnavailable` when the
-        database goes away (calls are then ended by the engine's stop).
+        database goes away (calls are then ended by the engine's stop), `EngineUnavailable` when the
+        engine is gone for good or declines every call.
         """
         floor, campaign = self.floor, self.campaign
         floor.campaigns[campaign.id] = campaign
@@ -220,12 +226,17 @@ class Dialer:
             case AgentLegUp() | AgentLegDown():
                 await agent_desk.on_leg_event(floor, event)
             case CallNotDialed(why=why):
-                self._declined_until = asyncio.get_running_loop().time() + DECLINED_PAUSE_S
+                wall = asyncio.get_running_loop().time()
+                if wall >= self._declined_until:  # Calls of one moment are declined together.
+                    self._declined_in_a_row += 1
+                self._declined_until = wall + self.declined_pause_s
                 self._declined_why = why
                 self.placed -= 1
                 log.warning("the engine declined a call: %s", why)
                 await on_call_event(floor, event)
             case CallEvent():
+                if isinstance(event, CallDialed):
+                    self._declined_in_a_row = 0
                 await on_call_event(floor, event)
 
     async def _call_lost_phones(self, sessions: list[AgentSession]) -> None:
@@ -326,6 +337,12 @@ class Dialer:
         if asyncio.get_running_loop().time() < self._declined_until:
             self.state = f"not dialing for some seconds: {self._declined_why}"
             return
+        if self._declined_in_a_row >= DECLINED_MAX and not attempts:
+            self.state = f"the telephony engine declines every call: {self._declined_why}"
+            raise EngineUnavailable(
+                f"{self.state}\nNothing rang for these calls. What to do: mend what it names, then "
+                "start again; nothing is lost."
+            )
         snapshot = self._snapshot(attempts, sessions)
         self.decision = pacing.decide(snapshot)
         self.state = self.decision.why

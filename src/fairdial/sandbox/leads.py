@@ -20,6 +20,8 @@ from importlib import resources
 from pathlib import Path
 from random import Random
 
+from fairdial.exceptions import SettingsError
+
 SIZE_MIN = 20
 SIZE_MAX = 6_000
 """An area code has 100 fictional numbers, and the tables below hold no more area codes."""
@@ -152,7 +154,8 @@ def write_demo_files(
 
     `as_of` is the day before which people were put on the do-not-call lists; the copies themselves
     are always as old as the sandbox's day. `talk_divisor` shortens the real talk times. Raises
-    `ValueError` for a size outside `SIZE_MIN` to `SIZE_MAX` or a divisor that is not positive.
+    `ValueError` for a size outside `SIZE_MIN` to `SIZE_MAX` or a divisor that is not positive, and
+    `SettingsError` when the files cannot be written.
     """
     if not SIZE_MIN <= size <= SIZE_MAX:
         raise ValueError(f"a demo list has {SIZE_MIN} to {SIZE_MAX} rows, not {size}")
@@ -161,7 +164,6 @@ def write_demo_files(
     # Not for secrets: a seed makes every run the same.
     random = Random(seed)  # noqa: S311
     rows = _rows(random, size)
-    folder.mkdir(parents=True, exist_ok=True)
     files = DemoFiles(
         leads_csv=folder / "leads.csv",
         people_csv=folder / "people.csv",
@@ -171,17 +173,27 @@ def write_demo_files(
         abandoned_wav=folder / "abandoned.wav",
         kinds={row.line: row.kind for row in rows},
     )
-    _write_csv(files.leads_csv, HEADER, _leads(random, rows, as_of))
-    people = _people(random, rows, talk_divisor)
-    _write_csv(files.people_csv, ("number", "talk_s", "says"), people)
-    files.do_not_call.write_text(
-        _do_not_call(random, rows, Kind.NATIONAL, as_of=as_of, years=15), encoding="utf-8"
-    )
-    files.internal_do_not_call.write_text(
-        _do_not_call(random, rows, Kind.INTERNAL, as_of=as_of, years=2), encoding="utf-8"
-    )
-    files.campaign_toml.write_text(_campaign(files), encoding="utf-8")
-    files.abandoned_wav.write_bytes(_data("abandoned.wav"))
+    leads = _csv(HEADER, _leads(random, rows, as_of))
+    people = _csv(("number", "talk_s", "says"), _people(random, rows, talk_divisor))
+    national = _do_not_call(random, rows, Kind.NATIONAL, as_of=as_of, years=15)
+    internal = _do_not_call(random, rows, Kind.INTERNAL, as_of=as_of, years=2)
+    contents = {
+        files.leads_csv: leads.encode(),
+        files.people_csv: people.encode(),
+        files.do_not_call: national.encode(),
+        files.internal_do_not_call: internal.encode(),
+        files.campaign_toml: _campaign(files).encode(),
+        files.abandoned_wav: _data("abandoned.wav"),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, content in contents.items():
+            _write_whole(path, content)
+    except OSError as error:
+        raise SettingsError(
+            f"the demo's files cannot be written to {folder}: {error.strerror}; make room there, "
+            "or name another folder in FAIRDIAL_DATA_DIR"
+        ) from error
     return files
 
 
@@ -365,13 +377,23 @@ attempts_max = 2
 '''
 
 
-def _write_csv(
-    path: Path, header: Sequence[str], rows: Iterator[list[str]] | list[list[str]]
-) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(header)
-        out.writerows(rows)
+def _csv(header: Sequence[str], rows: Iterator[list[str]] | list[list[str]]) -> str:
+    text = io.StringIO(newline="")
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(header)
+    out.writerows(rows)
+    return text.getvalue()
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """A file that is complete under its name, or not there: what was there before stays."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _data(name: str) -> bytes:

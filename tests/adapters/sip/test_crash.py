@@ -192,7 +192,7 @@ async def test_without_a_wire_log_nothing_is_dialed(line: Line, settings: SipSet
     resource.prlimit(_pid(settings), resource.RLIMIT_FSIZE, (size, size))
     attempt = await line.call(permit())
     declined = await line.until_told(CallNotDialed, attempt)
-    assert declined.why == "the INVITE could not be sent: [Errno 27] File too large"
+    assert declined.why == f"the INVITE could not be sent: {log}: File too large"
     assert line.story(attempt) == ["CallNotDialed"]
     assert await line.telephony.was_dialed([attempt]) == {attempt: False}
 

@@ -2,8 +2,8 @@
 
 Standard output carries JSON lines and nothing else; everything printed goes to standard error. The
 process lives until its standard input ends, which also happens when the parent is killed, or until
-SIGTERM. Ctrl-C reaches the whole process group: a child leaves it to its parent to decide, while a
-process that a person started in a terminal ends.
+SIGTERM. Ctrl-C, and the end of a terminal, reach the whole process group: a child leaves it to its
+parent to decide, while a process that a person started in a terminal ends.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Parent:
             self._loop.add_signal_handler(signal.SIGINT, self._ended.set)
         else:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def tell(self, **line: Any) -> None:
         """Write one JSON line. A parent that is gone ends this process."""

@@ -315,7 +315,9 @@ def read_people(path: Path) -> dict[str, Known]:
                 if len(people) >= PEOPLE_MAX:
                     raise SettingsError(f"{where}: more than {PEOPLE_MAX} people; use fewer")
                 people[number] = known
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise SettingsError(f"{path}: the people file cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"{path}: the people file cannot be read: {error}") from error
     return people
 

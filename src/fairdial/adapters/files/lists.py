@@ -145,7 +145,7 @@ class ListReading(Iterator[NewLead | RejectedRow]):
             if len(sample) >= SAMPLE_ROWS or chars > _SAMPLE_CHARS_MAX:
                 break
         if not sample:
-            raise UnusableList(f"{self.path} holds a header but no rows.")
+            raise UnusableList(f"{self.path} holds a header but no rows: export it again.")
         why = text_column_fault(
             [r.cells for r in sample if r.fault is None],
             self.columns,

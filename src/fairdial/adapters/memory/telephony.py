@@ -52,6 +52,8 @@ class MemoryTelephony:
         """Messages play until the call ends: there is time to press a key."""
         self.declines = ""
         """Why the engine declines every call before the wire; empty when it does not."""
+        self.declined = 0
+        """How many calls it has declined."""
         self.drops_dials = False
         """The command is lost: the engine died between taking it and sending the INVITE."""
 
@@ -73,6 +75,7 @@ class MemoryTelephony:
         if permit.attempt_id in self.wire or self.drops_dials:
             return
         if self.declines:
+            self.declined += 1
             self._tell(
                 CallNotDialed(attempt_id=permit.attempt_id, at=self._clock.now(), why=self.declines)
             )

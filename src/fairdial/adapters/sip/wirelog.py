@@ -83,7 +83,11 @@ class WireLog:
     def _write(self, *, what: str, **values: Any) -> None:
         record = {"what": what, **values, "at": round(time.time(), 3)}
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
-        if len(line) > _LINE_BYTES_MAX or os.write(self._file, line) != len(line):
+        try:
+            is_whole = len(line) <= _LINE_BYTES_MAX and os.write(self._file, line) == len(line)
+        except OSError as failure:
+            raise OSError(f"{self.path}: {failure.strerror}") from failure
+        if not is_whole:
             raise OSError(f"{self.path}: a record of {len(line)} bytes could not be written whole")
 
 

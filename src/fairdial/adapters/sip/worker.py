@@ -3,8 +3,9 @@
 Calls ring and talk here, so that nothing the dialer does can hold up their audio. The dialer is
 heard through one inherited socket, as JSON lines: the settings first, then commands, each answered;
 events go back the same way. When that socket closes, the dialer is dead: every call is hung up at
-once and the process ends. SIGTERM does the same. SIGINT is ignored, because Ctrl-C reaches the
-whole process group and it is the dialer who decides what becomes of the calls.
+once and the process ends. SIGTERM does the same. SIGINT and SIGHUP are ignored, because Ctrl-C and
+a terminal that is closed reach the whole process group, and it is the dialer who decides what
+becomes of the calls.
 """
 
 from __future__ import annotations
@@ -192,6 +193,7 @@ def _decline(request: Any, _transaction: Any) -> Any:
 def main() -> None:
     """Run on the control socket whose descriptor is the one argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
