@@ -19,7 +19,6 @@ from fairdial.core.lead import Lead
 from fairdial.core.permit import Refusal
 from fairdial.exceptions import CampaignBusy
 
-
 SOURCES = Path(__file__).parents[2] / "src" / "fairdial"
 
 
