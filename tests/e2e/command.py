@@ -234,6 +234,12 @@ abandoned = "{EXAMPLES / "abandoned.wav"}"
         log = self.data_dir / "fairdial.log"
         return [line for line in _lines(log) if line["message"] == message] if log.exists() else []
 
+    @property
+    def troubles(self) -> list[str]:
+        """The errors in the dialer's own log: all that a closed window leaves of a command."""
+        log = self.data_dir / "fairdial.log"
+        return [line["message"] for line in _lines(log) if line["level"] == "error"]
+
     def audit(self) -> Command:
         """`fairdial audit verify`, run to its end."""
         command = self.start("audit", "verify")

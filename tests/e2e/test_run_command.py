@@ -454,7 +454,7 @@ def test_closing_the_terminal_ends_every_call_cleanly_with_a_summary(ready: Inst
     command.until(lambda: len(ready.logged("talking")) == len(SOME))
     closed_at = time.time()
     window.close()
-    assert (command.ended(), ready.processes()) == (0, {})
+    assert (command.ended(), ready.troubles, ready.processes()) == (0, [], {})
     assert max(ready.ends_at_carrier().values()) - closed_at < ALL_ENDED_S
     assert {(line["by"], line["why"]) for line in ready.at_carrier("ended")} == {("caller", "BYE")}
     assert (ready.summary["outcomes"], ready.summary["chain_verified"]) == ({"connected": 3}, True)
