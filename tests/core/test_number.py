@@ -11,9 +11,12 @@ from fairdial.core.number import (
     TEXT_MAX,
     NumberFault,
     area_code,
+    has_place,
     is_e164,
     is_fictional,
     is_nanp,
+    national_digits,
+    number_fault,
     parse_e164,
     region_of,
 )
@@ -107,7 +110,26 @@ def test_an_area_code_newer_than_the_metadata_is_taken_when_the_table_knows_it()
         ("+13125550200", False),
         ("+13125550099", False),
         ("+13124550142", False),
-        ("+442079460142", False),
+        ("+442079460142", True),
+        ("+442079461000", False),
+        ("+442079459999", False),
+        ("+441134960999", True),
+        ("+441632960000", True),
+        ("+441632961000", False),
+        ("+447700900999", True),
+        ("+447700901000", False),
+        ("+442896496500", True),
+        ("+448081570123", True),
+        ("+61255500000", True),
+        ("+61370109999", True),
+        ("+61255490000", False),
+        ("+61491570006", True),
+        ("+61491570007", False),
+        ("+61491570159", True),
+        ("+611800160401", True),
+        ("+611800160402", False),
+        ("+49301234567", False),
+        ("x", False),
     ],
 )
 def test_knows_the_numbers_of_fiction(number: str, is_so: bool) -> None:
@@ -127,6 +149,46 @@ def test_countries_of_other_numbers() -> None:
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        ("+13125550142", None),
+        ("+442079460958", None),
+        ("13125550142", "'13125550142' is not a number in E.164 form"),
+        ("+1312555014", "'+1312555014' is not +1 and ten digits"),
+        ("+11125550142", "area code 112 starts with 1; area codes start with 2 to 9"),
+        ("+13120550142", "exchange 055 starts with 0; exchanges start with 2 to 9"),
+        ("+19115550142", "911 is a service code, not an area code"),
+        ("+15555550142", "555 is not an area code"),
+        ("+19005550142", "900 is a premium-rate number: whoever answers would pay for it"),
+        ("+999123456789", "'+999123456789' belongs to no country's numbering plan"),
+        ("+881612345678", "'+881612345678' belongs to no country's numbering plan"),
+        ("+449098790123", "it is a premium-rate number: whoever answers would pay for it"),
+    ],
+)
+def test_says_why_a_number_cannot_be_called(number: str, why: str | None) -> None:
+    assert number_fault(number) == why
+
+
+@pytest.mark.parametrize(
+    ("number", "is_so"),
+    [
+        ("+442079460958", True),
+        ("+447700900123", True),
+        ("+448081570123", False),
+        ("+611800160401", False),
+        ("+447012345678", False),
+    ],
+)
+def test_knows_which_numbers_are_of_a_place(number: str, is_so: bool) -> None:
+    assert has_place(number) is is_so
+
+
+def test_national_digits_are_those_after_the_country_code() -> None:
+    assert national_digits("+61255501234") == "255501234"
+    assert national_digits("x") == ""
 
 
 @given(npa=st.integers(200, 999), exchange=st.integers(200, 999), line=st.integers(0, 9999))

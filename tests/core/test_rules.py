@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fairdial.core.duties import CallingWindow, first_instant
+from fairdial.core.places import PACKAGED
 from fairdial.core.rule_file import parse
 from fairdial.core.rulebook import Rulebook
 from fairdial.core.verdict import Ruling, Verdict
@@ -17,8 +18,18 @@ from fairdial.rules import load_rulebook, read_files, use_pinned_tzdata
 from fairdial.rules.situations import facts_of
 
 NOON = datetime(2026, 12, 3, 18, 0, tzinfo=UTC)
-FILES = {path: text for path, text in read_files().items() if path.startswith("nanp/")}
+FILES = {p: text for p, text in read_files().items() if p.startswith(("nanp/", "places/"))}
 FILES["rulebook.toml"] = b'tzdata_least = "2026f"'
+# One ZIP code is enough here, and reads faster than all.
+FILES["places/us_zip_corrections.toml"] = b'source = "a test"\nreviewed_on = 2026-11-25\n[zones]'
+FILES["places/us_zip_codes.toml"] = b"""
+source = "a test"
+reviewed_on = 2026-11-25
+[zones]
+E = "America/New_York"
+[codes]
+runs = "100 NY E 01"
+"""
 RULE = """
 id = "us.test.rule"
 title = "A rule for tests"
@@ -135,7 +146,7 @@ def test_refuses_two_rules_of_one_name() -> None:
         parse(files, "2026f")
 
 
-@pytest.mark.parametrize("missing", ["rulebook.toml", "nanp/area_codes.toml", "nanp/states.toml"])
+@pytest.mark.parametrize("missing", ["rulebook.toml", *PACKAGED])
 def test_refuses_to_load_without_its_tables(missing: str) -> None:
     files = {p: t for p, t in FILES.items() if p != missing} | {"us/federal/x.toml": RULE.encode()}
     with pytest.raises(RulebookError, match=f"{missing} is missing"):

@@ -23,12 +23,26 @@ TEXT_MAX = 64
 _DIGITS_MAX = 15
 """The most digits of an E.164 number, country code included (ITU-T E.164, 6.1)."""
 
+_PREMIUM = "it is a premium-rate number: whoever answers would pay for it"
+
 _NANP_REGIONS = frozenset(phonenumbers.region_codes_for_country_code(1))
 _NANP_TEXT = re.compile(
     r"(?:\+?1[\s.\-]*)?\(?([0-9]{3})\)?[\s.\-]*([0-9]{3})[\s.\-]*([0-9]{4})", re.ASCII
 )
 _E164_SHAPE = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _NANP_SHAPE = re.compile(r"\+1[0-9]{10}", re.ASCII)
+_DRAMA = re.compile(
+    # Ofcom, "Telephone numbers for use in TV and radio drama programmes": a thousand numbers each
+    # of cities, of no area (01632), Northern Ireland, mobile, freephone, UK-wide and premium.
+    r"\+44(?:11[345678]4960|1[2345]14960|1914980|2079460|2896496|2920180|1632960|7700900|8081570"
+    r"|3069990|9098790)[0-9]{3}"
+    # ACMA, "Phone numbers for use in TV shows, films and creative works": two ranges of each
+    # geographic area, and single mobile, freephone and local-rate numbers.
+    r"|\+61(?:[2378](?:5550|7010)[0-9]{4}|49157(?:0006|0110|015[6-9]|0313|0737|1266|1491|1804|2549"
+    r"|2665|2983|3087|3770|4118|4632|5254|5789|6398|6801|7426|7644|8148|8888|8957|9212|9455|9760)"
+    r"|1800160401|1[38]00975(?:70[789]|71[01]))",
+    re.ASCII,
+)
 _EXTENSION = re.compile(r"(?:\bext(?:ension)?\.?|x|#|;ext=)\s*[0-9]{1,7}\s*$", re.IGNORECASE)
 _ROUNDED = re.compile(r"[0-9]+[.,]?[0-9]*e\+?[0-9]+", re.IGNORECASE)
 _JUNK = " \t\r\n\v\f'\"`´‘’“”,;:.-–—_*~|<>[]{}\u200b\u200c\u200d\u200e\u200f\u202a\u202c\ufeff"
@@ -137,9 +151,7 @@ def _parse_other(
         return NumberFault(text=text, why=_invalid(number))
     kind = phonenumbers.number_type(number)
     if kind == phonenumbers.PhoneNumberType.PREMIUM_RATE:
-        return NumberFault(
-            text=text, why="it is a premium-rate number: whoever answers would pay for it"
-        )
+        return NumberFault(text=text, why=_PREMIUM)
     return E164(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
@@ -188,11 +200,74 @@ def area_code(number: str) -> str | None:
 
 
 def is_fictional(number: str) -> bool:
-    """Whether it is one of the numbers kept free for fiction: 555-0100 to 555-0199 of an area code.
+    """Whether it is one of the numbers that are kept free for fiction; such numbers reach nobody.
 
-    Source: the numbering plan's 555 guidelines; such numbers reach nobody.
+    North America: 555-0100 to 555-0199 of every area code (the numbering plan's 555 guidelines).
+    United Kingdom and Australia: the ranges below.
     """
-    return is_nanp(number) and number[5:10] == "55501"
+    return (is_nanp(number) and number[5:10] == "55501") or _DRAMA.fullmatch(number) is not None
+
+
+def number_fault(number: str, area_codes: Container[str] = frozenset()) -> str | None:
+    """Why a number in E.164 form cannot be called, or None.
+
+    The form, a North American number's shape and area code, a country code that nobody has, and
+    premium numbers, whose called party would pay.
+    """
+    if not is_e164(number):
+        return f"{number[:20]!r} is not a number in E.164 form"
+    if number.startswith("+1"):
+        if not is_nanp(number):
+            return f"{number[:20]!r} is not +1 and ten digits"
+        return nanp_fault(number[2:], area_codes)
+    if region_of(number) is None:
+        return f"{number[:20]!r} belongs to no country's numbering plan"
+    if _kind_of(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
+        return _PREMIUM
+    return None
+
+
+def national_digits(number: str) -> str:
+    """The digits after the country code; nothing when the country code is none."""
+    parsed = _parsed(number)
+    return "" if parsed is None else phonenumbers.national_significant_number(parsed)
+
+
+def has_place(number: str) -> bool:
+    """Whether a number outside North America is of a kind that is issued somewhere.
+
+    Toll-free, shared-cost, personal and company-wide numbers say nothing of a place; a mobile
+    number says its country.
+    """
+    return _kind_of(number) not in _KINDS_WITHOUT_A_PLACE
+
+
+_KINDS_WITHOUT_A_PLACE = frozenset(
+    {
+        phonenumbers.PhoneNumberType.TOLL_FREE,
+        phonenumbers.PhoneNumberType.PREMIUM_RATE,
+        phonenumbers.PhoneNumberType.SHARED_COST,
+        phonenumbers.PhoneNumberType.PERSONAL_NUMBER,
+        phonenumbers.PhoneNumberType.PAGER,
+        phonenumbers.PhoneNumberType.UAN,
+        phonenumbers.PhoneNumberType.VOICEMAIL,
+    }
+)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(number: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(number: str) -> int:
+    parsed = _parsed(number)
+    unknown: int = phonenumbers.PhoneNumberType.UNKNOWN
+    return unknown if parsed is None else int(phonenumbers.number_type(parsed))
 
 
 @lru_cache(maxsize=4096)
@@ -201,9 +276,8 @@ def region_of(number: str) -> str | None:
 
     Satellite and other world-wide numbers belong to none.
     """
-    try:
-        parsed = phonenumbers.parse(number, None)
-    except phonenumbers.NumberParseException:
+    parsed = _parsed(number)
+    if parsed is None:
         return None
     region = phonenumbers.region_code_for_number(parsed)
     if region is None and parsed.country_code is not None:

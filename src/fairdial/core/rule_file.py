@@ -39,7 +39,7 @@ from fairdial.core.duties import (
 )
 from fairdial.core.jurisdiction import AreaCodeTable
 from fairdial.core.lead import LineType, Party
-from fairdial.core.places import AREA_CODES, STATES, read_area_codes, read_states
+from fairdial.core.places import PACKAGED, PLACE_FILES, STATES, read_places
 from fairdial.core.rulebook import GUARD_CITATIONS, Rulebook
 from fairdial.core.rules import Applies, Confidence, DatedValue, Rule, RuleKind
 from fairdial.core.toml_table import Table
@@ -62,19 +62,18 @@ def parse(files: Mapping[str, bytes], tzdata: str) -> Rulebook:
         for path, content in sorted(files.items())
         if path.rsplit("/", 1)[-1] not in BESIDE_THE_RULES
     }
-    for needed in (FORMAT, AREA_CODES, STATES):
+    for needed in (FORMAT, *PACKAGED):
         if needed not in tables:
             raise RulebookError(f"{needed} is missing; without it no rulebook can be loaded")
     _check_tzdata(Table(FORMAT, tables[FORMAT]), tzdata)
-    states = read_states(Table(STATES, tables[STATES]))
-    area_codes = read_area_codes(Table(AREA_CODES, tables[AREA_CODES]), states)
+    places = read_places(tables)
     rules: dict[str, Rule] = {}
     homes: dict[str, str] = {}
     shared: dict[Duty | Told, Duty | Told] = {}
     for path, table in tables.items():
-        if path in (FORMAT, AREA_CODES, STATES):
+        if path == FORMAT or path in PLACE_FILES:
             continue
-        rule = _rule(path, table, area_codes, shared)
+        rule = _rule(path, table, places.area_codes, shared)
         if rule.id in rules:
             raise RulebookError(f"{path}: rule {rule.id} is already in {homes[rule.id]}")
         rules[rule.id], homes[rule.id] = rule, path
@@ -84,7 +83,7 @@ def parse(files: Mapping[str, bytes], tzdata: str) -> Rulebook:
         hash=_hash(tables),
         tzdata=tzdata,
         rules=tuple(rules[name] for name in sorted(rules)),
-        area_codes=area_codes,
+        places=places,
     )
 
 

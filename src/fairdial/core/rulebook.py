@@ -26,9 +26,8 @@ from fairdial.core.duties import (
 )
 from fairdial.core.facts import Facts, SuppressionKind
 from fairdial.core.ids import Instant
-from fairdial.core.jurisdiction import AreaCodeTable, Location, locate
+from fairdial.core.jurisdiction import AreaCodeTable, Location, Places, locate
 from fairdial.core.lead import StatedLocation
-from fairdial.core.number import area_code
 from fairdial.core.rules import Rule, RuleKind
 from fairdial.core.verdict import Ruling, Verdict
 
@@ -107,7 +106,8 @@ class Rulebook:
     """The version of the time-zone data that judges."""
     rules: tuple[Rule, ...]
     """By id."""
-    area_codes: AreaCodeTable
+    places: Places
+    """Area codes, states, countries and postal codes."""
     _by_jurisdiction: dict[str, tuple[Rule, ...]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -120,6 +120,11 @@ class Rulebook:
         for rule in self.rules:
             grouped.setdefault(rule.jurisdiction, []).append(rule)
         self._by_jurisdiction.update({name: tuple(rules) for name, rules in grouped.items()})
+
+    @property
+    def area_codes(self) -> AreaCodeTable:
+        """The area codes and states, for whoever reads numbers and addresses."""
+        return self.places.area_codes
 
     @property
     def lookback(self) -> timedelta:
@@ -139,7 +144,7 @@ class Rulebook:
 
     def locate(self, number: str, stated: StatedLocation) -> Location:
         """Where the called party may be, by the rulebook's own tables."""
-        return locate(number, stated, self.area_codes)
+        return locate(number, stated, self.places)
 
     def judge(self, facts: Facts, now: Instant) -> tuple[Verdict, ...]:
         """Judge every rule that applies to a call that would start at `now`; one verdict each.
@@ -192,10 +197,9 @@ class Rulebook:
         return tuple(dict.fromkeys(c.measure for _, c in self.abandon_ceilings(day)))
 
     def _plan(self, facts: Facts) -> _Plan:
-        # Every North American number of one area code has the same place, so the cache stays small.
+        # Numbers of one area code and postal codes of one place share a plan: few are kept.
         key = (
-            area_code(facts.number) or facts.number,
-            facts.stated,
+            self.places.key(facts.number, facts.stated),
             facts.purpose,
             facts.method,
             facts.party,
