@@ -118,7 +118,7 @@ def test_an_emergency_stops_calls_where_it_is_declared_and_nowhere_else() -> Non
 
 
 def test_a_restriction_in_the_record_forbids() -> None:
-    rule = kind("restriction", 'restriction = "attorney"')
+    rule = kind("restriction", 'restrictions = ["attorney"]')
     assert judged(rule, restrictions=["attorney"]).ruling is REFUSE
     assert judged(rule, restrictions=["work"]).ruling is ALLOW
 

@@ -122,9 +122,11 @@ def test_the_next_moment_heeds_a_law_that_changes_before_it() -> None:
     facts = facts_of({"number": "+12155550142"}, saturday.astimezone(UTC))
     decision = issue(facts, saturday.astimezone(UTC))
     assert isinstance(decision, Refusal)
-    monday = datetime(2026, 10, 19, 9, 0, tzinfo=ZoneInfo("America/New_York"))
-    assert decision.next_allowed_at == monday
-    assert {v.rule: v.next_allowed_at for v in decision.reasons}["us.pa.hours"] == monday
+    # The rule of hours knows that Sunday will open at nine and no longer at eight; that it is
+    # closed, another rule knows.
+    sunday = datetime(2026, 10, 18, 9, 0, tzinfo=ZoneInfo("America/New_York"))
+    assert {v.rule: v.next_allowed_at for v in decision.reasons}["us.pa.hours"] == sunday
+    assert decision.next_allowed_at == sunday + timedelta(days=1)
 
 
 def test_a_cap_that_ends_at_night_waits_for_the_morning() -> None:
@@ -218,7 +220,41 @@ HOURS |= {
     "TX": ((9, 21), (9, 21), (12, 21)),
     "UT": ((8, 21), (8, 21), None),
 }
-CANADA = ((9, 21), (10, 18), (10, 18))
+CANADA = ((9, 21.5), (10, 18), (10, 18))
+
+
+def _days(text: str) -> frozenset[date]:
+    """`2026: 1-19 2-16; 2027: 1-18`"""
+    return frozenset(
+        date(int(year), *map(int, day.split("-")))
+        for part in text.split(";")
+        for year, _, days in [part.partition(":")]
+        for day in days.split()
+    )
+
+
+# From the calendars of these years, with the days observed for those that fall on a weekend.
+COMMON = _days(
+    "2026: 1-1 1-19 5-25 7-3 7-4 9-7 11-26 12-25;"
+    "2027: 1-1 1-18 5-31 7-4 7-5 9-6 11-25 12-24 12-25 12-31"
+)
+PRESIDENTS = _days("2026: 2-16; 2027: 2-15")
+GOOD_FRIDAY = _days("2026: 4-3; 2027: 3-26")
+COLUMBUS_AND_VETERANS = _days("2026: 10-12 11-11; 2027: 10-11 11-11")
+HOLIDAYS = {
+    "AL": COMMON | PRESIDENTS,
+    "LA": COMMON | GOOD_FRIDAY | _days("2026: 2-17; 2027: 2-9"),
+    "PA": COMMON
+    | PRESIDENTS
+    | GOOD_FRIDAY
+    | COLUMBUS_AND_VETERANS
+    | _days("2026: 6-14 6-15 11-3; 2027: 6-14 11-2"),
+    "RI": COMMON
+    | PRESIDENTS
+    | COLUMBUS_AND_VETERANS
+    | _days("2026: 6-19 8-10; 2027: 6-18 6-19 8-9"),
+    "UT": COMMON | PRESIDENTS | _days("2026: 7-24; 2027: 7-23 7-24"),
+}
 
 
 def naively_open(facts: Facts, now: datetime) -> bool:
@@ -243,6 +279,9 @@ def naively_open(facts: Facts, now: datetime) -> bool:
                 hours = ((8, 21),) * 3
             else:
                 hours = HOURS.get(str(state), hours)
+            is_lifted = state == "UT" and facts.consent is not None
+            if local.date() in HOLIDAYS.get(str(state), ()) and not is_lifted:
+                return False
             today = hours[column]
             if today is None or not today[0] <= hour < today[1]:
                 return False

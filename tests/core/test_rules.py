@@ -95,6 +95,11 @@ def test_the_test_rule_itself_is_read() -> None:
             'purposes = ["survey"]\nparties = ["unknown"]',
             "parties: unknown meets every rule",
         ),
+        (
+            'purposes = ["telemarketing"]',
+            'purposes = ["survey"]\nalso.purposes = ["survey"]\nalso.also.purposes = ["survey"]',
+            "also: unknown key: also",
+        ),
         ('"attempt_cap"', '"attempt_capp"', "kind has 'attempt_capp'"),
         ('"high"', '"low"', "confidence is low, so stricter_reading must say"),
         ('"us"', '"us/fl"', "jurisdiction is 'us/fl', but the file lies in 'us/federal'"),
@@ -232,6 +237,63 @@ def test_a_rolling_cap_says_when_the_oldest_counted_attempt_leaves() -> None:
 def test_only_outcomes_named_and_open_attempts_count(outcome: str, ruling: Ruling) -> None:
     past = ["2026-12-03T10:00:00Z no_answer", f"2026-12-03T12:00:00Z {outcome}"]
     assert judged(RULE, past=past).ruling is ruling
+
+
+ALSO = """[applies]
+purposes = ["telemarketing"]
+line_types = ["wireless"]
+
+[applies.also]
+purposes = ["telemarketing", "survey"]
+parties = ["consumer"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("purpose", "party", "line_type", "is_judged"),
+    [
+        ("telemarketing", "business", "wireless", True),
+        ("telemarketing", "business", "landline", False),
+        ("telemarketing", "consumer", "landline", True),
+        ("survey", "consumer", "landline", True),
+        ("survey", "business", "wireless", False),
+    ],
+)
+def test_a_rule_may_reach_two_sets_of_calls(
+    purpose: str, party: str, line_type: str, *, is_judged: bool
+) -> None:
+    text = RULE.replace('[applies]\npurposes = ["telemarketing"]\n', ALSO)
+    facts = facts_of({"purpose": purpose, "party": party, "line_type": line_type}, NOON)
+    rules = {verdict.rule for verdict in rulebook(text).judge(facts, NOON)}
+    assert ("us.test.rule" in rules) is is_judged
+
+
+@pytest.mark.parametrize(
+    ("given", "ruling", "why"),
+    [
+        ({}, Ruling.ALLOW, "no consent was revoked"),
+        ({"consent": "express 2026-11-01"}, Ruling.ALLOW, "no consent was revoked"),
+        (
+            {"consent": "express 2026-11-01", "revoked": date(2026, 11, 20)},
+            Ruling.REFUSE,
+            "consent was revoked on 2026-11-20",
+        ),
+    ],
+)
+def test_a_revocation_stands_against_the_call(
+    given: dict[str, object], ruling: Ruling, why: str
+) -> None:
+    found = judged(kind("revocation", ""), NOON, **given)
+    assert (found.ruling, found.why) == (ruling, why)
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "ruling"),
+    [([], Ruling.ALLOW), (["work"], Ruling.REFUSE), (["attorney"], Ruling.REFUSE)],
+)
+def test_one_rule_may_name_several_restrictions(restrictions: list[str], ruling: Ruling) -> None:
+    text = kind("restriction", 'restrictions = ["attorney", "work"]')
+    assert judged(text, restrictions=restrictions).ruling is ruling
 
 
 def test_calendar_days_are_those_of_the_called_party() -> None:

@@ -63,7 +63,7 @@ def test_a_refusal_by_time_says_when_it_ends() -> None:
         ),
         (
             {"dnc_flags": "national=2019-05-01|scrub_age_days=3", "consent": "revoked:2026-10-01"},
-            {"us.tcpa.dnc_national"},
+            {"us.tcpa.dnc_national", "us.tcpa.revocation"},
         ),
         ({"dnc_flags": "scrub_age_days=32"}, {"us.tcpa.dnc_stale"}),
         ({"dnc_flags": "unscrubbed"}, {"us.tcpa.dnc_stale"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from datetime import date
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from fairdial.bench.permit import run
 from fairdial.core.duties import CallingWindow
 from fairdial.core.lead import StatedLocation
+from fairdial.core.rules import Confidence
+from fairdial.core.verdict import Ruling
 from fairdial.rules import load_rulebook, read_files
 from fairdial.rules.situations import read_situations
 
@@ -20,6 +23,7 @@ COVERAGE: dict[str, dict[str, Any]] = {
     for path, text in FILES.items()
     if path.endswith("coverage.toml")
 }
+SITUATIONS = read_situations(FILES)
 DUTIES = [(path, duty) for path, table in COVERAGE.items() for duty in table["duty"]]
 
 
@@ -36,23 +40,54 @@ def test_no_rule_is_left_out_of_the_coverage() -> None:
     assert RULES.keys() - covered == set()
 
 
-def test_every_state_and_territory_is_in_the_coverage() -> None:
-    folders = {path.split("/")[1].upper() for path in COVERAGE if path.count("/") == 2}
-    named = {duty["duty"].split(":")[0] for _, duty in DUTIES if duty["duty"][2:3] == ":"}
+def test_every_state_and_territory_has_its_folder_with_coverage_and_situations() -> None:
     ours = {code for code, s in RULEBOOK.area_codes.states.items() if s.country == "US"}
-    assert ours - folders - named == set()
+    for file in ("coverage.toml", "situations.toml"):
+        folders = {
+            path.split("/")[1].upper()
+            for path in FILES
+            if re.fullmatch(rf"us/[a-z]{{2}}/{file}", path)
+        }
+        assert folders == ours
 
 
-def test_every_rule_refuses_in_at_least_one_situation() -> None:
-    refusing = {rule for s in read_situations(FILES) for rule in s.refused_by}
-    assert RULES.keys() - refusing == set()
+def test_every_state_says_what_becomes_of_its_hours() -> None:
+    for path, table in COVERAGE.items():
+        if re.fullmatch(r"us/[a-z]{2}/coverage.toml", path):
+            assert "hours" in {duty["duty"] for duty in table["duty"]}, path
+
+
+def test_every_rule_that_is_judged_refuses_in_one_situation_and_allows_in_another() -> None:
+    judged = {
+        rule.id
+        for rule in RULES.values()
+        if rule.is_judged and rule.jurisdiction.partition("/")[0] in ("world", "house", "us")
+    }
+    assert judged - {rule for s in SITUATIONS for rule in s.refused_by} == set()
+    allowing = {
+        verdict.rule
+        for s in SITUATIONS
+        for verdict in RULEBOOK.judge(s.facts, s.at)
+        if verdict.ruling is Ruling.ALLOW
+    }
+    assert judged - allowing == set()
 
 
 def test_there_are_situations_for_yes_and_for_no() -> None:
-    situations = read_situations(FILES)
-    yes = sum(not s.refused_by for s in situations)
-    assert len(situations) >= 60
-    assert 0 < yes < len(situations)
+    yes = sum(not s.refused_by for s in SITUATIONS)
+    assert len(SITUATIONS) >= 1500
+    assert 500 < yes < len(SITUATIONS) - 500
+
+
+def test_no_two_situations_of_one_file_have_one_name() -> None:
+    names = [(s.file, s.name) for s in SITUATIONS]
+    assert len(set(names)) == len(names)
+
+
+def test_a_rule_that_leans_on_a_doubtful_source_says_which_way_it_decided() -> None:
+    doubtful = [r for r in RULES.values() if r.confidence is Confidence.LOW]
+    assert doubtful
+    assert all(rule.stricter_reading for rule in doubtful)
 
 
 def test_no_window_is_wider_than_a_day_at_work() -> None:

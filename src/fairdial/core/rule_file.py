@@ -11,6 +11,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -33,6 +34,7 @@ from fairdial.core.duties import (
     RestPeriod,
     RestrictionDuty,
     Retention,
+    RevocationDuty,
     RingTime,
     SuppressionDuty,
     Told,
@@ -179,11 +181,20 @@ def _check_home(table: Table, path: str, jurisdiction: str, area_codes: AreaCode
 def _applies(table: Table) -> Applies:
     """Closed lists; an absent one means all. `unknown` is implied and therefore not written."""
     section = table.table("applies")
+    applies = _scope(section)
+    if section.has("also"):
+        more = section.table("also")
+        applies = replace(applies, also=_scope(more))
+        more.done()
+    section.done()
+    return applies
+
+
+def _scope(section: Table) -> Applies:
     purposes = section.some_of("purposes", Purpose)
     methods = section.some_of_or_all("methods", Method)
     parties = section.some_of_or_all("parties", Party, never=Party.UNKNOWN)
     lines = section.some_of_or_all("line_types", LineType, never=LineType.UNKNOWN)
-    section.done()
     return Applies(purposes=purposes, methods=methods, parties=parties, line_types=lines)
 
 
@@ -226,6 +237,7 @@ _DUTIES: dict[RuleKind, Callable[[Table], Duty | Told]] = {
     RuleKind.BAN: Ban.read,
     RuleKind.EMERGENCY_BAN: EmergencyBan.read,
     RuleKind.RESTRICTION: RestrictionDuty.read,
+    RuleKind.REVOCATION: RevocationDuty.read,
     RuleKind.RING_TIME: RingTime.read,
     RuleKind.ABANDON_CEILING: AbandonCeiling.read,
     RuleKind.DISCLOSURE: Disclosure.read,

@@ -54,6 +54,7 @@ class RuleKind(StrEnum):
     RESTRICTION = "restriction"
     RING_TIME = "ring_time"
     ABANDON_CEILING = "abandon_ceiling"
+    REVOCATION = "revocation"
     DISCLOSURE = "disclosure"
     RETENTION = "retention"
 
@@ -66,9 +67,14 @@ class Applies:
     methods: frozenset[Method]
     parties: frozenset[Party]
     line_types: frozenset[LineType]
+    also: Applies | None = None
+    """More calls under the same duty: "wireless lines of anybody, and every line of a home"."""
 
     def covers(self, facts: Facts) -> bool:
         """Whether the rule applies to a call of this purpose, method, party and line."""
+        return self._covers(facts) or (self.also is not None and self.also.covers(facts))
+
+    def _covers(self, facts: Facts) -> bool:
         return (
             facts.purpose in self.purposes
             and facts.method in self.methods

@@ -29,6 +29,7 @@ from fairdial.core.duties.permission import Ban as Ban
 from fairdial.core.duties.permission import ConsentDuty as ConsentDuty
 from fairdial.core.duties.permission import EmergencyBan as EmergencyBan
 from fairdial.core.duties.permission import RestrictionDuty as RestrictionDuty
+from fairdial.core.duties.permission import RevocationDuty as RevocationDuty
 
 Told = Disclosure | Retention
 """Duties that are told to people and judged by nobody before a call."""

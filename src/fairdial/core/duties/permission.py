@@ -86,16 +86,38 @@ _NO_EMERGENCY = Finding(Ruling.ALLOW, "no emergency is declared")
 class RestrictionDuty:
     """A person whose record says so is not called."""
 
-    restriction: Restriction
+    restrictions: frozenset[Restriction]
 
     @classmethod
     def read(cls, row: Table) -> RestrictionDuty:
-        return cls(restriction=row.one_of("restriction", Restriction))
+        return cls(restrictions=row.some_of("restrictions", Restriction))
 
     def judge(self, case: Case) -> Finding:
-        if self.restriction in case.facts.restrictions:
-            return Finding(Ruling.REFUSE, f"the record says: {self.restriction.value}")
+        for restriction in case.facts.restrictions:
+            if restriction in self.restrictions:
+                return Finding(Ruling.REFUSE, f"the record says: {restriction.value}")
         return _NO_RESTRICTION
 
 
 _NO_RESTRICTION = Finding(Ruling.ALLOW, "the record says nothing against it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationDuty:
+    """Who took a consent back is not called, even where the call would have needed none."""
+
+    @classmethod
+    def read(cls, row: Table) -> RevocationDuty:  # noqa: ARG003 - it has no parameters
+        return cls()
+
+    def judge(self, case: Case) -> Finding:
+        consent = case.facts.consent
+        if consent is not None and consent.revoked_at is not None:
+            by = f" by {consent.revoked_by}" if consent.revoked_by else ""
+            return Finding(
+                Ruling.REFUSE, f"consent was revoked on {consent.revoked_at:%Y-%m-%d}{by}"
+            )
+        return _NOT_REVOKED
+
+
+_NOT_REVOKED = Finding(Ruling.ALLOW, "no consent was revoked")
