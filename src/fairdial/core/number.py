@@ -33,14 +33,12 @@ _E164_SHAPE = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _NANP_SHAPE = re.compile(r"\+1[0-9]{10}", re.ASCII)
 _DRAMA = re.compile(
     # Ofcom, "Telephone numbers for use in TV and radio drama programmes": a thousand numbers each
-    # of cities, of no area (01632), Northern Ireland, mobile, freephone, UK-wide and premium.
-    r"\+44(?:11[345678]4960|1[2345]14960|1914980|2079460|2896496|2920180|1632960|7700900|8081570"
-    r"|3069990|9098790)[0-9]{3}"
+    # of cities, of no area (01632), Northern Ireland and mobile. Those that nobody lives behind
+    # (freephone, UK-wide, premium) are left out: no rule would let them be called anyway.
+    r"\+44(?:11[345678]4960|1[2345]14960|1914980|2079460|2896496|2920180|1632960|7700900)[0-9]{3}"
     # ACMA, "Phone numbers for use in TV shows, films and creative works": two ranges of each
-    # geographic area, and single mobile, freephone and local-rate numbers.
-    r"|\+61(?:[2378](?:5550|7010)[0-9]{4}|49157(?:0006|0110|015[6-9]|0313|0737|1266|1491|1804|2549"
-    r"|2665|2983|3087|3770|4118|4632|5254|5789|6398|6801|7426|7644|8148|8888|8957|9212|9455|9760)"
-    r"|1800160401|1[38]00975(?:70[789]|71[01]))",
+    # geographic area.
+    r"|\+61[2378](?:5550|7010)[0-9]{4}",
     re.ASCII,
 )
 _EXTENSION = re.compile(r"(?:\bext(?:ension)?\.?|x|#|;ext=)\s*[0-9]{1,7}\s*$", re.IGNORECASE)

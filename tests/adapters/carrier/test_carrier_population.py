@@ -19,6 +19,7 @@ from fairdial.adapters.carrier.population import (
     is_fictional,
     read_people,
 )
+from fairdial.core import number as number_plan
 from fairdial.exceptions import SettingsError
 
 NUMBERS = [f"+1{area}55501{line:02}" for area in range(201, 281) for line in range(100)]
@@ -104,7 +105,28 @@ def test_only_numbers_set_aside_for_fiction_are_fictional(text: str) -> None:
     assert is_fictional(text) is (text in ALL_FICTIONAL)
 
 
-ALL_FICTIONAL = {f"+1{area}55501{line:02}" for area in range(200, 1000) for line in range(100)}
+ALL_FICTIONAL = (
+    {f"+1{area}55501{line:02}" for area in range(200, 1000) for line in range(100)}
+    | {
+        f"+44{range_}{line:03}"
+        for range_ in (
+            *(1134960, 1144960, 1154960, 1164960, 1174960, 1184960),
+            *(1214960, 1314960, 1414960, 1514960),
+            *(1914980, 2079460, 2896496, 2920180, 1632960, 7700900),
+        )
+        for line in range(1000)
+    }
+    | {
+        f"+61{area}{block}{line:04}"
+        for area in "2378"
+        for block in ("5550", "7010")
+        for line in range(10_000)
+    }
+)
+
+
+def test_the_gate_too_knows_every_one_of_them_as_fiction() -> None:
+    assert [number for number in ALL_FICTIONAL if not number_plan.is_fictional(number)] == []
 
 
 @pytest.mark.parametrize(
@@ -116,6 +138,8 @@ ALL_FICTIONAL = {f"+1{area}55501{line:02}" for area in range(200, 1000) for line
         "12125550100",
         "+121255501000",
         "+12125550１00",
+        "+442079461000",
+        "+61455501234",
     ],
 )
 def test_refuses_numbers_that_are_nearly_fictional(number: str) -> None:
@@ -141,7 +165,7 @@ def test_reads_a_people_file(tmp_path: Path) -> None:
     [
         ("", "line 1: the columns must be number,talk_s,says, not nothing"),
         ("number,says\n", "line 1: the columns must be"),
-        ("number,talk_s,says\n+442079460000,1,no\n", "line 2: .* is not a fictional number"),
+        ("number,talk_s,says\n+442079461000,1,no\n", "line 2: .* is not a fictional number"),
         ("number,talk_s,says\n+12125550100,nan,no\n", "line 2: talk_s must be seconds"),
         ("number,talk_s,says\n+12125550100,-1,no\n", "line 2: talk_s must be seconds"),
         ("number,talk_s,says\n+12125550100,1,maybe\n", "line 2: says must be yes, no or stop"),

@@ -106,8 +106,8 @@ def test_the_population_is_the_scripted_one(tmp_path: Path) -> None:
         ("number = 1", r"number must be written as \[\[number\]\] tables"),
         ("[[number]]\ndoes = 'busy'", r"number\[1\]\.number must be a fictional number"),
         (
-            "[[number]]\nnumber = '+442079460000'\ndoes = 'busy'",
-            r"number\[1\]\.number must be a fictional number .* not '\+442079460000'",
+            "[[number]]\nnumber = '+442079461000'\ndoes = 'busy'",
+            r"number\[1\]\.number must be a fictional number .* not '\+442079461000'",
         ),
         (
             "[[number]]\nnumber = '+12125550142'",

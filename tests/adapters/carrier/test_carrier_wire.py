@@ -254,7 +254,7 @@ async def test_a_person_is_heard_saying_yes(caller: Caller, carrier: CarrierProc
         ("+12125550106", 503, False),
         ("+12125550107", 603, True),
         ("+12125550111", 480, True),
-        ("+442079460000", 403, False),
+        ("+442079461000", 403, False),
         ("+12125550200", 403, False),
     ],
 )

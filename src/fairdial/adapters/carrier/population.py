@@ -19,8 +19,14 @@ from types import MappingProxyType
 
 from fairdial.exceptions import SettingsError
 
-FICTIONAL = re.compile(r"\+1[2-9][0-9]{2}55501[0-9]{2}")
-"""The numbers set aside for fiction: 555-0100 to 555-0199 in any North American area code."""
+FICTIONAL = re.compile(
+    r"\+1[2-9][0-9]{2}55501[0-9]{2}"
+    r"|\+44(?:11[3-8]4960|1[2-5]14960|1914980|2079460|2896496|2920180|1632960|7700900)[0-9]{3}"
+    r"|\+61[2378](?:5550|7010)[0-9]{4}"
+)
+"""The numbers that ring here, all set aside for fiction: 555-0100 to 555-0199 in any North American
+area code; what Ofcom (+44 20 7946 0XXX, +44 7700 900XXX …) and ACMA (+61 2 5550 XXXX …) keep for
+drama."""
 
 PEOPLE_MAX = 200_000
 """More rows than there are fictional numbers; a longer people file is a mistake."""
@@ -327,7 +333,7 @@ def _person(row: list[str], where: str) -> tuple[str, Known]:
         raise SettingsError(f"{where}: needs three values (number,talk_s,says), has {len(row)}")
     number, talk, says = row
     if not is_fictional(number):
-        raise SettingsError(f"{where}: {number!r} is not a fictional number (+1NPA55501XX)")
+        raise SettingsError(f"{where}: {number!r} is not a fictional number, such as +12125550142")
     try:
         talk_s = float(talk)
     except ValueError:

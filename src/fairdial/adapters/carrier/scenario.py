@@ -145,7 +145,7 @@ class _Reader:
         number = entry.get("number")
         if not isinstance(number, str) or not is_fictional(number):
             raise self._fault(
-                f"{here}number", f"must be a fictional number (+1NPA55501XX), not {number!r}"
+                f"{here}number", f"must be a fictional number, such as +12125550142, not {number!r}"
             )
         does = self._word(Behaviour, entry.get("does"), f"{here}does")
         code = entry.get("code")

@@ -53,8 +53,14 @@ __all__ = ["SipSettings", "SipTelephony"]
 _log = logging.getLogger("fairdial.sip")
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
-_FICTIONAL = re.compile(r"\+1[2-9]\d{2}55501\d{2}", re.ASCII)
-"""What the numbering plan keeps for fiction: 555-0100 to 555-0199 in each area code."""
+_FICTIONAL = re.compile(
+    r"\+1[2-9][0-9]{2}55501[0-9]{2}"
+    r"|\+44(?:11[3-8]4960|1[2-5]14960|1914980|2079460|2896496|2920180|1632960|7700900)[0-9]{3}"
+    r"|\+61[2378](?:5550|7010)[0-9]{4}",
+    re.ASCII,
+)
+"""What is kept for fiction: 555-0100 to 555-0199 in each North American area code, Ofcom's and
+ACMA's ranges for drama. A fence of its own, beside the gate's."""
 
 _START_S = 15.0
 _REPLY_S = 5.0
@@ -257,7 +263,7 @@ class SipTelephony:
             return
         if not is_fictional:
             raise PermitMisused(
-                f"{about}: {permit.number} may be somebody's; the sandbox calls +1NPA55501XX only"
+                f"{about}: {permit.number} may be somebody's; the sandbox rings fiction only"
             )
         if not is_loopback(self._settings.trunk_host):
             raise PermitMisused(f"{about}: the sandbox's trunk would lead out of this machine")

@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 
 from fairdial.core.duties.case import Case, Finding
-from fairdial.core.jurisdiction import AreaCodeTable
-from fairdial.core.number import is_e164, is_fictional, is_nanp, nanp_fault, region_of
+from fairdial.core.number import is_fictional, number_fault
 from fairdial.core.toml_table import Table
 from fairdial.core.verdict import Ruling
 
@@ -25,28 +24,16 @@ class NumberValidity:
 
     def judge(self, case: Case) -> Finding:
         number, is_sandbox = case.facts.number, case.facts.is_sandbox
-        fault = _number_fault(number, case.table)
+        fault = number_fault(number, case.table)
         if fault is not None:
             return Finding(Ruling.REFUSE, fault)
         if is_sandbox and not is_fictional(number):
             return Finding(
-                Ruling.REFUSE, "in the sandbox only fictional numbers (555-0100…0199) may be called"
+                Ruling.REFUSE, "in the sandbox only numbers of fiction (555-01xx …) may be called"
             )
         if not is_sandbox and is_fictional(number):
-            return Finding(Ruling.REFUSE, "it is a fictional number (555-0100…0199)")
+            return Finding(Ruling.REFUSE, "it is a number of fiction, which reaches nobody")
         return Finding(Ruling.ALLOW, "the number has the form of one in service")
-
-
-def _number_fault(number: str, table: AreaCodeTable) -> str | None:
-    if not is_e164(number):
-        return f"{number[:20]!r} is not a number in E.164 form"
-    if number.startswith("+1"):
-        if not is_nanp(number):
-            return f"{number[:20]!r} is not +1 and ten digits"
-        return nanp_fault(number[2:], table)
-    if region_of(number) is None:
-        return f"{number[:20]!r} belongs to no country's numbering plan"
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +55,15 @@ class CallerIdDuty:
         shown, called = case.facts.caller_id, case.facts.number
         if not shown:
             return Finding(Ruling.REFUSE, "no caller ID is set")
-        fault = _number_fault(shown, case.table)
+        fault = number_fault(shown, case.table)
         if fault is not None:
             return Finding(Ruling.REFUSE, f"the caller ID is unusable: {fault}")
         if shown == called:
             return Finding(Ruling.REFUSE, "the caller ID is the called number itself")
         if is_fictional(shown) and not case.facts.is_sandbox:
-            return Finding(Ruling.REFUSE, "the caller ID is a fictional number (555-0100…0199)")
+            return Finding(
+                Ruling.REFUSE, "the caller ID is a number of fiction, which reaches nobody"
+            )
         if self.prefixes and not shown.startswith(self.prefixes):
             series = ", ".join(self.prefixes)
             return Finding(Ruling.REFUSE, f"the caller ID is not of the series {series}")
