@@ -40,10 +40,13 @@ class Window:
     """A terminal window: what runs in it may write as much as it likes, until it is closed."""
 
     def __init__(self) -> None:
-        self._ours, self.theirs = os.openpty()
+        self._ours, self.theirs = self._open()
         self._is_closed = threading.Event()
         self._reader = threading.Thread(target=self._read, name="window", daemon=True)
         self._reader.start()
+
+    def _open(self) -> tuple[int, int]:
+        return os.openpty()
 
     def _read(self) -> None:
         while not self._is_closed.is_set():
@@ -60,6 +63,16 @@ class Window:
         self._reader.join()
         os.close(self.theirs)
         os.close(self._ours)
+
+
+class Pipe(Window):
+    """What comes after the `|` of a shell: a program that may end before ours does."""
+
+    def _open(self) -> tuple[int, int]:
+        return os.pipe()
+
+    def take(self) -> None:
+        """Nothing: a pipe is nobody's terminal."""
 
 
 class Command:

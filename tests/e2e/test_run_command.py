@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from .command import HERE, Carrier, Command, Installation, Window
+from .command import HERE, Carrier, Command, Installation, Pipe, Window
 
 pytestmark = pytest.mark.wire
 
@@ -447,8 +447,11 @@ def test_a_background_job_of_a_script_can_be_stopped_while_it_starts(ready: Inst
     assert ready.processes() == {}
 
 
-def test_closing_the_terminal_ends_every_call_cleanly_with_a_summary(ready: Installation) -> None:
-    window = Window()
+@pytest.mark.parametrize("kind", [Window, Pipe], ids=["terminal", "pipe"])
+def test_whoever_reads_us_goes_and_every_call_ends_cleanly_with_a_summary(
+    ready: Installation, kind: type[Window]
+) -> None:
+    window = kind()
     scenario = ready.write_scenario(dict.fromkeys(SOME, TALKS))
     command = ready.dial("--scenario", scenario, window=window)
     command.until(lambda: len(ready.logged("talking")) == len(SOME))

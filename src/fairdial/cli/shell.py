@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -28,7 +28,28 @@ EXIT_OUR_FAULT = 70
 EXIT_INTERRUPTED = 130
 """Ctrl-C outside of dialing. While dialing it is the ordinary end of a run."""
 
-out = Console()
+
+class Words(Console):
+    """A console whose reader may go away, as `head` does when it has seen enough."""
+
+    def on_broken_pipe(self) -> None:
+        """End work that is under way in good order; Rich would drop it where it stands."""
+        if not _is_work_under_way():
+            super().on_broken_pipe()
+        self.quiet = True
+        _silence(sys.stdout)
+        signal.raise_signal(signal.SIGINT)
+
+
+def _is_work_under_way() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+out = Words()
 err = Console(stderr=True)
 
 
@@ -66,10 +87,15 @@ def _obey() -> None:
 
 def _terminal_closed(*_: object) -> None:
     """Nobody reads us any more: end in good order, and silently."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
+    _silence(sys.stdout, sys.stderr)
     signal.raise_signal(signal.SIGINT)
+
+
+def _silence(*streams: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def guarded(act: Callable[[], T]) -> T:
