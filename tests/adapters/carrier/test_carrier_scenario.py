@@ -107,7 +107,7 @@ def test_the_population_is_the_scripted_one(tmp_path: Path) -> None:
         ("[[number]]\ndoes = 'busy'", r"number\[1\]\.number must be a fictional number"),
         (
             "[[number]]\nnumber = '+442079461000'\ndoes = 'busy'",
-            r"number\[1\]\.number must be a fictional number .* not '\+442079461000'",
+            r"number\[1\]\.number must be a fictional number, .* not '\+442079461000'",
         ),
         (
             "[[number]]\nnumber = '+12125550142'",
