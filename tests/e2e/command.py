@@ -56,6 +56,8 @@ class Window:
     def take(self) -> None:
         """In the new process: this window is its terminal."""
         fcntl.ioctl(self.theirs, termios.TIOCSCTTY, 0)
+        # Under `nohup` the tests are deaf to it, and so would be what they start.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def close(self) -> None:
         """Close the window: whoever runs in it is told, and can write nothing more."""
