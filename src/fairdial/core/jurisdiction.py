@@ -241,10 +241,10 @@ def locate(number: str, stated: StatedLocation, places: Places) -> Location:
     """Collect every zone and jurisdiction that a number and a stated location indicate.
 
     - The rules of the address state **and** of the area code's state apply, always.
-    - The zones of the stated zone, the postal code, the stated state and the area code are all
-      candidates. Only a postal code inside the area code's own state narrows them: it replaces the
-      zones of the area code and of the stated state. It does not where the record contradicts
-      itself, because then nobody knows which part of it is wrong.
+    - The zones of the stated zone, the address and the area code are all candidates. A postal code
+      says more of an address than its state, so its zones stand for the state's. Inside the area
+      code's own state it replaces the zones of the area code too. It does neither where the record
+      contradicts itself, because then nobody knows which part of it is wrong.
     - A postal code that nobody assigned is ignored, which is the wider set.
     - Toll-free, personal and satellite numbers indicate no zone.
     - A stated state or zone that we cannot read is a doubt, never ignored; so is an address abroad
@@ -255,7 +255,8 @@ def locate(number: str, stated: StatedLocation, places: Places) -> Location:
     postal = places.read_postal(number, stated)
     doubts: list[str] = []
     states = tuple(_stated_states(number, stated, places, doubts))
-    narrows = issued is not None and _narrows(issued.place, postal, states, country)
+    is_exact = _is_exact(postal, states, country)
+    narrows = is_exact and issued is not None and _is_inside(postal[0], issued.place)
 
     found: list[tuple[str, Place, bool]] = []
     if issued is not None:
@@ -264,7 +265,7 @@ def locate(number: str, stated: StatedLocation, places: Places) -> Location:
         found.append((f"postal code in {'/'.join(place.states) or place.country}", place, True))
     for state in states:
         place = Place(country=state.country, states=(state.code,), zones=state.zones)
-        found.append((f"address in {state.code}", place, not narrows))
+        found.append((f"address in {state.code}", place, not is_exact))
     has_stated_zone = stated.zone is not None and is_zone(stated.zone)
     if country is not None and not any(p.country == country and p.zones for _, p, _ in found):
         found.append(("stated country", _whole(country, places), True))
@@ -302,19 +303,17 @@ def _stated_code(stated: StatedLocation) -> str | None:
     return "GB" if code == "UK" else code or None
 
 
-def _narrows(
-    issued: Place, postal: tuple[Place, ...], states: tuple[State, ...], country: str | None
-) -> bool:
-    """Whether the postal code lies in the area code's own state, and nothing stated disagrees."""
-    if len(postal) != 1 or country not in (None, issued.country):
+def _is_exact(postal: tuple[Place, ...], states: tuple[State, ...], country: str | None) -> bool:
+    """Whether the postal code says in which part of its state the address is, undisputed."""
+    if len(postal) != 1 or not postal[0].states or country not in (None, postal[0].country):
         return False
     place = postal[0]
-    return (
-        place.country == issued.country
-        and bool(place.states)
-        and set(place.states) <= set(issued.states)
-        and all(s.country == place.country and s.code in place.states for s in states)
-    )
+    return all(s.country == place.country and s.code in place.states for s in states)
+
+
+def _is_inside(postal: Place, issued: Place) -> bool:
+    """Whether the postal code lies in the area code's own state."""
+    return postal.country == issued.country and set(postal.states) <= set(issued.states)
 
 
 def _stated_states(
