@@ -127,10 +127,10 @@ def test_a_restriction_in_the_record_forbids() -> None:
 
 def test_a_revocation_stands_against_the_call() -> None:
     rule = kind("revocation", "")
-    given = {"consent": "express 2026-11-01"}
+    given = "express 2026-11-01"
     assert judged(rule).ruling is ALLOW
-    assert judged(rule, **given).ruling is ALLOW
-    revoked = judged(rule, **given, revoked=date(2026, 11, 20))
+    assert judged(rule, consent=given).ruling is ALLOW
+    revoked = judged(rule, consent=given, revoked=date(2026, 11, 20))
     assert (revoked.ruling, revoked.why) == (REFUSE, "consent was revoked on 2026-11-20")
 
 
