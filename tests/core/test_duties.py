@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from tests.core.test_rules import NOON, judged, kind, rulebook
@@ -121,6 +121,17 @@ def test_a_restriction_in_the_record_forbids() -> None:
     rule = kind("restriction", 'restrictions = ["attorney"]')
     assert judged(rule, restrictions=["attorney"]).ruling is REFUSE
     assert judged(rule, restrictions=["work"]).ruling is ALLOW
+    both = kind("restriction", 'restrictions = ["attorney", "work"]')
+    assert judged(both, restrictions=["work"]).ruling is REFUSE
+
+
+def test_a_revocation_stands_against_the_call() -> None:
+    rule = kind("revocation", "")
+    given = "express 2026-11-01"
+    assert judged(rule).ruling is ALLOW
+    assert judged(rule, consent=given).ruling is ALLOW
+    revoked = judged(rule, consent=given, revoked=date(2026, 11, 20))
+    assert (revoked.ruling, revoked.why) == (REFUSE, "consent was revoked on 2026-11-20")
 
 
 def test_it_rings_long_enough() -> None:

@@ -257,6 +257,29 @@ HOLIDAYS = {
 }
 
 
+def texas_knows_the_person(facts: Facts, today: date) -> bool:
+    """Requested calls, contracts and relationships are left to the federal window there."""
+    if facts.consent is not None:
+        return True
+    return any(
+        {
+            RelationshipKind.PURCHASE: 0 <= (today - dealing.last_on).days <= 540,
+            RelationshipKind.INQUIRY: 0 <= (today - dealing.last_on).days <= 90
+            and today <= months_later(dealing.last_on, 3),
+            RelationshipKind.CONTRACT: today <= months_later(dealing.last_on, 18),
+        }[dealing.kind]
+        for dealing in facts.relationships
+    )
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day of a later month, or its last day."""
+    years, month = divmod(day.month - 1 + months, 12)
+    first = date(day.year + years, month + 1, 1)
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return min(first + timedelta(days=day.day - 1), last)
+
+
 def naively_open(facts: Facts, now: datetime) -> bool:
     """Whether every place the data indicate is open for sales calls: slow, plain, by hand."""
     code = RULEBOOK.area_codes.codes[facts.number[2:5]]
@@ -264,6 +287,7 @@ def naively_open(facts: Facts, now: datetime) -> bool:
     zones = set(code.zones) | ({facts.stated.zone} if facts.stated.zone else set())
     if facts.stated.state:
         zones |= set(RULEBOOK.area_codes.states[facts.stated.state].zones)
+    today_latest = max(now.astimezone(ZoneInfo(str(zone))).date() for zone in zones)
     for zone in zones:
         local = now.astimezone(ZoneInfo(str(zone)))
         hour = local.hour + local.minute / 60 + local.second / 3600
@@ -275,7 +299,9 @@ def naively_open(facts: Facts, now: datetime) -> bool:
             elif state == "PA":
                 changed = local.date() >= date(2026, 10, 18)
                 hours = ((9, 19), (9, 19), None) if changed else hours
-            elif state == "UT" and facts.consent is not None:
+            elif (state == "UT" and facts.consent is not None) or (
+                state == "TX" and texas_knows_the_person(facts, today_latest)
+            ):
                 hours = ((8, 21),) * 3
             else:
                 hours = HOURS.get(str(state), hours)

@@ -268,34 +268,6 @@ def test_a_rule_may_reach_two_sets_of_calls(
     assert ("us.test.rule" in rules) is is_judged
 
 
-@pytest.mark.parametrize(
-    ("given", "ruling", "why"),
-    [
-        ({}, Ruling.ALLOW, "no consent was revoked"),
-        ({"consent": "express 2026-11-01"}, Ruling.ALLOW, "no consent was revoked"),
-        (
-            {"consent": "express 2026-11-01", "revoked": date(2026, 11, 20)},
-            Ruling.REFUSE,
-            "consent was revoked on 2026-11-20",
-        ),
-    ],
-)
-def test_a_revocation_stands_against_the_call(
-    given: dict[str, object], ruling: Ruling, why: str
-) -> None:
-    found = judged(kind("revocation", ""), NOON, **given)
-    assert (found.ruling, found.why) == (ruling, why)
-
-
-@pytest.mark.parametrize(
-    ("restrictions", "ruling"),
-    [([], Ruling.ALLOW), (["work"], Ruling.REFUSE), (["attorney"], Ruling.REFUSE)],
-)
-def test_one_rule_may_name_several_restrictions(restrictions: list[str], ruling: Ruling) -> None:
-    text = kind("restriction", 'restrictions = ["attorney", "work"]')
-    assert judged(text, restrictions=restrictions).ruling is ruling
-
-
 def test_calendar_days_are_those_of_the_called_party() -> None:
     text = RULE.replace("rolling_hours = 24", "calendar_days = 1").replace("max = 2", "max = 1")
     now = datetime(2026, 12, 3, 6, 30, tzinfo=UTC)  # half past midnight in Chicago
