@@ -58,11 +58,7 @@ def test_every_state_says_what_becomes_of_its_hours() -> None:
 
 
 def test_every_rule_that_is_judged_refuses_in_one_situation_and_allows_in_another() -> None:
-    judged = {
-        rule.id
-        for rule in RULES.values()
-        if rule.is_judged and rule.jurisdiction.partition("/")[0] in ("world", "house", "us")
-    }
+    judged = {rule.id for rule in RULES.values() if rule.is_judged}
     assert judged - {rule for s in SITUATIONS for rule in s.refused_by} == set()
     allowing = {
         verdict.rule
@@ -71,6 +67,12 @@ def test_every_rule_that_is_judged_refuses_in_one_situation_and_allows_in_anothe
         if verdict.ruling is Ruling.ALLOW
     }
     assert judged - allowing == set()
+
+
+def test_every_rule_that_is_told_outside_of_the_united_states_is_told_in_a_situation() -> None:
+    told = {rule for s in SITUATIONS for rule in s.told or ()}
+    silent = {rule.id for rule in RULES.values() if not rule.is_judged} - told
+    assert {rule for rule in silent if not rule.startswith("us.")} == set()
 
 
 def test_there_are_situations_for_yes_and_for_no() -> None:
