@@ -11,7 +11,7 @@ from tests.rules.test_mutations import FILES, RULEBOOK, RULES, rule_files
 from fairdial.core.duties.words import in_words
 from fairdial.core.rule_file import parse
 from fairdial.core.rules import Rule
-from fairdial.rules import read_files, use_pinned_tzdata
+from fairdial.rules import read_tables, use_pinned_tzdata
 
 SPOKEN = [
     ("number_validity", "", "The number can be in service; fictional numbers are called in the"
@@ -57,12 +57,6 @@ SPOKEN = [
      "Records are kept 60 months from the call."),
 ]  # fmt: skip
 
-TABLES = {
-    path: text
-    for path, text in read_files().items()
-    if path.startswith("nanp/") or path == "rulebook.toml"
-}
-
 
 def rule_of(kind: str, value: str) -> Rule:
     """A rule of one kind, read as a file is."""
@@ -71,7 +65,7 @@ def rule_of(kind: str, value: str) -> Rule:
         'citation = "1 TEST 2"\nconfidence = "high"\nreviewed_on = 2026-11-23\n'
         '[applies]\npurposes = ["telemarketing"]\n[[value]]\nfrom = 2026-01-01\n' + value
     )
-    return parse(TABLES | {"us/federal/x.toml": text.encode()}, use_pinned_tzdata()).rules[0]
+    return parse(read_tables() | {"us/federal/x.toml": text.encode()}, use_pinned_tzdata()).rules[0]
 
 
 @pytest.mark.parametrize(("kind", "value", "words"), SPOKEN, ids=[kind for kind, _, _ in SPOKEN])
