@@ -32,7 +32,6 @@ EXAMPLES_MAX = 3
 def pages() -> dict[str, str]:
     """Every page by its file name."""
     files, rulebook = read_files(), load_rulebook()
-    states = {code: state.name for code, state in rulebook.area_codes.states.items()}
     covered = read_coverage(files)
     examples = read_situations(files)
     situations: dict[str, list[Situation]] = {name: [] for name in covered}
@@ -42,7 +41,7 @@ def pages() -> dict[str, str]:
     rules: dict[str, list[Rule]] = {name: [] for name in covered}
     for rule in rulebook.rules:
         rules.setdefault(rule.jurisdiction, []).append(rule)
-    names = {name: jurisdiction_name(name, states) for name in rules}
+    names = {name: jurisdiction_name(name, rulebook.places) for name in rules}
     drawn = {"index.md": "\n".join(index(names, rules, covered)) + "\n"}
     for name in rules:
         # A rule that stands against no example of its own folder does so in another's.

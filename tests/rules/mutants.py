@@ -40,7 +40,6 @@ CLOSED_SETS: Mapping[str, type[StrEnum]] = {
     "after": RestAfter,
     "restrictions": Restriction,
     "list": SuppressionKind,
-    "restriction": Restriction,
     "needs": ConsentKind,
     "consent": ConsentKind,
     "clock_start": ClockStart,

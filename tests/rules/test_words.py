@@ -45,6 +45,9 @@ SPOKEN = [
      " forbidden, unless there is express consent, or a contract still runs."),
     ("emergency_ban", 'where = "us/la"',
      "No such calls while an emergency is declared in us/la."),
+    ("restriction", 'restrictions = ["attorney", "work"]', "No such calls to a person for whom a"
+     " lawyer is known to act or to a place of work whose employer forbids them."),
+    ("revocation", "", "Who took a consent back is not called, even where none was needed."),
     ("ring_time", "ring_s_least = 15", "The phone rings at least 15 seconds."),
     ("abandon_ceiling", 'clock_start = "greeting_end"\nconnect_ms_max = 2000\n'
      'denominator = "live_answers"\nrolling_days = 30\nrate_max = 0.03\nanswers_least = 100',

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import tzdata
 
-from fairdial.core.rule_file import parse
+from fairdial.core.rule_file import BESIDE_THE_RULES, parse
 from fairdial.core.rulebook import Rulebook
 from fairdial.exceptions import RulebookError
 
@@ -46,7 +46,7 @@ def load_folder(folder: Path) -> Rulebook:
     """
     if not folder.is_dir():
         raise RulebookError(f"the folder of rules {folder} does not exist")
-    paths = sorted(folder.rglob("*.toml"))
+    paths = sorted(p for p in folder.rglob("*.toml") if p.name not in BESIDE_THE_RULES)
     if len(paths) > FOLDER_FILES_MAX:
         raise RulebookError(f"{folder} holds {len(paths)} files; {FOLDER_FILES_MAX} are the most")
     files = read_tables()

@@ -6,11 +6,12 @@ situations that are tested. Refuses to know Markdown and terminals.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import StrEnum
 
 from fairdial.core.campaign import Method, Purpose
 from fairdial.core.duties.words import in_words
+from fairdial.core.jurisdiction import Places
 from fairdial.core.lead import LineType, Party
 from fairdial.core.rules import Applies, Rule
 from fairdial.rules.situations import Situation
@@ -20,25 +21,20 @@ NAMES = {
     "house": "House policy",
     "us": "United States, federal",
     "ca": "Canada",
-    "gb": "United Kingdom",
-    "au": "Australia",
     "eu": "European Union",
-    "de": "Germany",
-    "fr": "France",
-    "es": "Spain",
-    "it": "Italy",
-    "in": "India",
-    "br": "Brazil",
 }
-"""What people call a jurisdiction; states are named by the table of states."""
+"""What people call a jurisdiction that is in no table of places."""
 
 
-def jurisdiction_name(jurisdiction: str, states: Mapping[str, str]) -> str:
-    """What people call it; `states` has the names by two-letter code."""
-    country, _, state = jurisdiction.partition("/")
-    if not state:
-        return NAMES.get(country, country.upper())
-    return states.get(state.upper(), state.upper())
+def jurisdiction_name(jurisdiction: str, places: Places) -> str:
+    """What people call a jurisdiction."""
+    if jurisdiction in NAMES:
+        return NAMES[jurisdiction]
+    code = jurisdiction.rpartition("/")[2].upper()
+    known = (
+        places.area_codes.states.get(code) if "/" in jurisdiction else places.countries.get(code)
+    )
+    return known.name if known is not None else code
 
 
 def rule_lines(rule: Rule) -> tuple[tuple[str, str], ...]:
@@ -74,7 +70,8 @@ def applies_in_words(applies: Applies) -> str:
         parts.append(_names(applies.parties))
     if not applies.line_types >= frozenset(LineType) - {LineType.UNKNOWN}:
         parts.append(_names(applies.line_types))
-    return "; ".join(parts)
+    words = "; ".join(parts)
+    return words if applies.also is None else f"{words}. Also: {applies_in_words(applies.also)}"
 
 
 def _names(members: Iterable[StrEnum]) -> str:

@@ -44,6 +44,7 @@ Duty = (
     | Ban
     | EmergencyBan
     | RestrictionDuty
+    | RevocationDuty
     | RingTime
     | AbandonCeiling
 )

@@ -27,6 +27,7 @@ from fairdial.core.duties import (
     RestPeriod,
     RestrictionDuty,
     Retention,
+    RevocationDuty,
     RingTime,
     SuppressionDuty,
     Told,
@@ -92,14 +93,17 @@ def in_words(duty: Duty | Told) -> str:
         case EmergencyBan():
             return f"No such calls while an emergency is declared in {duty.jurisdiction}."
         case RestrictionDuty():
-            return f"No such calls {_RESTRICTED[duty.restriction]}."
+            people = sorted(_RESTRICTED[restriction] for restriction in duty.restrictions)
+            return f"No such calls {_either(people)}."
+        case RevocationDuty():
+            return "Who took a consent back is not called, even where none was needed."
         case RingTime():
             return f"The phone rings at least {_many(duty.ring_s_least, 'second')}."
         case AbandonCeiling():
             return _ceiling(duty)
         case Disclosure():
             soon = f"within {_many(duty.within_s, 'second')}" if duty.within_s else "in the call"
-            return f"It is said {soon}: {'; '.join(duty.say)}."
+            return f"It is said {soon}: {'; '.join(text.rstrip('.') for text in duty.say)}."
         case Retention():
             return f"Records are kept {_many(duty.keep_months, 'month')} from {duty.since}."
         case _:
