@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -131,10 +132,48 @@ def test_a_stale_diagram_is_noticed_and_mended(tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8") == fresh
 
 
-def test_every_page_is_reached_from_the_index() -> None:
-    links = re.findall(r"\]\(([^)#]+\.md)", (DOCS / "index.md").read_text(encoding="utf-8"))
-    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - {"index.md"}
-    assert pages <= set(links)
+def draw_rules(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the tool that draws the pages of rules."""
+    return subprocess.run(
+        [sys.executable, ROOT / "tools" / "draw_rules.py", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_pages_of_rules_are_drawn_from_the_rules_as_they_are() -> None:
+    done = draw_rules("--check")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_stale_pages_of_rules_are_noticed_and_mended(tmp_path: Path) -> None:
+    pages = shutil.copytree(REFERENCE / "rules", tmp_path / "rules")
+    fresh = (pages / "fr.md").read_text(encoding="utf-8")
+    (pages / "fr.md").write_text(fresh.replace("10:00–13:00", "09:00–13:00"), encoding="utf-8")
+    (pages / "gb.md").unlink()
+    (pages / "atlantis.md").write_text("# Atlantis\n", encoding="utf-8")
+    done = draw_rules("--check", str(pages))
+    assert done.returncode == 1
+    for name in ("fr.md", "gb.md", "atlantis.md"):
+        assert f"{pages / name} is not as the rules are" in done.stdout
+    assert draw_rules(str(pages)).returncode == 0
+    assert (pages / "fr.md").read_text(encoding="utf-8") == fresh
+    assert draw_rules("--check", str(pages)).returncode == 0
+
+
+def links_of(page: Path) -> set[Path]:
+    """The pages that a page leads to."""
+    links = re.findall(r"\]\(([^)#]+\.md)", page.read_text(encoding="utf-8"))
+    return {(page.parent / link).resolve() for link in links}
+
+
+def test_every_page_is_reached_from_the_index_or_from_an_index_that_it_names() -> None:
+    reached = links_of(DOCS / "index.md") | {DOCS / "index.md"}
+    for page in [path for path in reached if path.name == "index.md"]:
+        reached |= links_of(page)
+    assert set(DOCS.rglob("*.md")) - reached == set()
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -29,6 +29,8 @@ from fairdial.core.duties.calendar import (
         ("good friday", date(2027, 3, 26)),
         ("easter monday", date(2027, 3, 29)),
         ("mardi gras", date(2027, 2, 9)),
+        ("ascension day", date(2027, 5, 6)),
+        ("whit monday", date(2027, 5, 17)),
         ("second monday of august", date(2027, 8, 9)),
     ],
 )

@@ -6,6 +6,7 @@ from itertools import groupby
 
 import pytest
 
+from fairdial.core.duties.words import in_words
 from fairdial.core.verdict import Ruling
 from fairdial.rules import load_rulebook, read_files
 from fairdial.rules.situations import Situation, read_situations
@@ -30,3 +31,18 @@ def against(situation: Situation) -> dict[str, str]:
     """The rules that stand against the call, each with its sentence."""
     verdicts = RULEBOOK.judge(situation.facts, situation.at)
     return {v.rule: v.why for v in verdicts if v.ruling is not Ruling.ALLOW}
+
+
+@pytest.mark.parametrize("file", SITUATIONS)
+def test_people_are_told_what_a_lawyer_would_tell_them(file: str) -> None:
+    otherwise = {
+        situation.name: {"expected": situation.told, "found": found}
+        for situation in SITUATIONS[file]
+        if situation.told is not None and (found := told(situation)) != situation.told
+    }
+    assert otherwise == {}
+
+
+def told(situation: Situation) -> dict[str, str]:
+    """The rules that are told for the call, each in words."""
+    return {rule.id: in_words(duty) for rule, duty in RULEBOOK.told(situation.facts, situation.at)}

@@ -75,7 +75,7 @@ def parse(files: Mapping[str, bytes], tzdata: str) -> Rulebook:
     for path, table in tables.items():
         if path == FORMAT or path in PLACE_FILES:
             continue
-        rule = _rule(path, table, places.area_codes, shared)
+        rule = read_rule(path, table, places.area_codes, shared)
         if rule.id in rules:
             raise RulebookError(f"{path}: rule {rule.id} is already in {homes[rule.id]}")
         rules[rule.id], homes[rule.id] = rule, path
@@ -125,13 +125,16 @@ def _tz_order(table: Table, version: str) -> tuple[int, int, str]:
     return int(match[1]), len(match[2]), match[2]
 
 
-def _rule(
+def read_rule(
     path: str,
     content: Mapping[str, Any],
     area_codes: AreaCodeTable,
     shared: dict[Duty | Told, Duty | Told],
 ) -> Rule:
-    """Read one rule. `shared` keeps equal duties one object, so that a case judges them once."""
+    """Read one rule's file. Raises `RulebookError` for anything that it does not understand.
+
+    `shared` keeps equal duties one object, so that a case judges them once.
+    """
     rule_id = content.get("id")
     table = Table(f"{path} ({rule_id})" if isinstance(rule_id, str) else path, content)
     name = table.text("id")

@@ -19,9 +19,12 @@ from fairdial.core.duties import (
     AbandonCeiling,
     AttemptCap,
     Case,
+    Disclosure,
     Duty,
     Finding,
     RestPeriod,
+    Retention,
+    Told,
     case_of,
 )
 from fairdial.core.facts import Facts, SuppressionKind
@@ -165,9 +168,19 @@ class Rulebook:
         )
         return tuple(verdicts)
 
-    def told(self, facts: Facts) -> tuple[Rule, ...]:
-        """The rules about this call that are not judged: what must be said, what must be kept."""
-        return self._plan(facts).told
+    def told(self, facts: Facts, now: Instant) -> tuple[tuple[Rule, Told], ...]:
+        """What must be said in this call and kept of it: told to people, judged by nobody.
+
+        Where the date differs between candidate zones, everything that is in force in one of them.
+        """
+        plan = self._plan(facts)
+        found: dict[tuple[str, Told], tuple[Rule, Told]] = {}
+        for day in case_of(facts, now, plan.location, plan.zones, self.area_codes).days:
+            for rule in plan.told:
+                value = rule.value_on(day)
+                if value is not None and isinstance(value.duty, (Disclosure, Retention)):
+                    found[rule.id, value.duty] = (rule, value.duty)
+        return tuple(found.values())
 
     def abandon_ceilings(self, day: date) -> tuple[tuple[Rule, AbandonCeiling], ...]:
         """Every rule with an abandonment ceiling in force, and that ceiling."""

@@ -45,8 +45,8 @@ class Table:
             raise self.fault(f"{key} must be a whole number from {least}, it is {value!r}")
         return value
 
-    def whole_or_none(self, key: str) -> int | None:
-        return self.whole(key) if self.has(key) else None
+    def whole_or_none(self, key: str, *, least: int = 1) -> int | None:
+        return self.whole(key, least=least) if self.has(key) else None
 
     def share(self, key: str) -> float:
         """A share of one, both ends left out: `0.03`."""

@@ -62,7 +62,7 @@ class Gate:
             is_on_list=found is not None,
             facts=facts,
             judged=permit.judge(facts, self.rulebook, self.now),
-            told=self.rulebook.told(facts),
+            told=tuple(dict.fromkeys(rule for rule, _ in self.rulebook.told(facts, self.now))),
         )
 
     async def preflight(

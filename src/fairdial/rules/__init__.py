@@ -14,17 +14,48 @@ from pathlib import Path
 
 import tzdata
 
-from fairdial.core.rule_file import parse
+from fairdial.core.rule_file import BESIDE_THE_RULES, parse
 from fairdial.core.rulebook import Rulebook
 from fairdial.exceptions import RulebookError
 
 HOUSE_FILE_BYTES_MAX = 64 * 1024
-"""The largest house rule file that is read; a rule is a page of text."""
+"""The largest rule file outside of the package that is read; a rule is a page of text."""
+
+FOLDER_FILES_MAX = 5000
+"""The most files of one folder of rules that are read."""
 
 
 def read_files() -> dict[str, bytes]:
     """Every TOML file of this package: path inside the rules folder → content."""
     return dict(_walk(resources.files(__name__), ""))
+
+
+TABLES = ("nanp/", "places/", "rulebook.toml")
+"""Where the files lie that are no rules: tables of places, and what loading asks for."""
+
+
+def read_tables() -> dict[str, bytes]:
+    """The files of this package that are no rules, which every rulebook needs."""
+    return {path: text for path, text in read_files().items() if path.startswith(TABLES)}
+
+
+def load_folder(folder: Path) -> Rulebook:
+    """Load rules from a folder laid out like this package, for comparing.
+
+    Tables of places that it lacks are taken from the package. Raises `RulebookError`.
+    """
+    if not folder.is_dir():
+        raise RulebookError(f"the folder of rules {folder} does not exist")
+    paths = sorted(p for p in folder.rglob("*.toml") if p.name not in BESIDE_THE_RULES)
+    if len(paths) > FOLDER_FILES_MAX:
+        raise RulebookError(f"{folder} holds {len(paths)} files; {FOLDER_FILES_MAX} are the most")
+    files = read_tables()
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        if not name.startswith(TABLES) and path.stat().st_size > HOUSE_FILE_BYTES_MAX:
+            raise RulebookError(f"{path} is larger than {HOUSE_FILE_BYTES_MAX} bytes")
+        files[name] = path.read_bytes()
+    return parse(files, use_pinned_tzdata())
 
 
 def _walk(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:

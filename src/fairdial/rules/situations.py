@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -46,6 +47,9 @@ from fairdial.exceptions import RulebookError
 CALLER_ID = E164("+12025550100")
 """Shown by every situation that does not say otherwise."""
 
+REGISTRIES = ("US", "CA", "GB", "AU", "IT", "BR")
+"""The countries whose national registries an ordinary call was checked against."""
+
 _CAMPAIGN = CampaignId(UUID(int=1))
 _SELLER = SellerId(UUID(int=2))
 
@@ -60,6 +64,10 @@ class Situation:
     at: Instant
     refused_by: frozenset[str]
     """Exactly the rules whose verdict is not *allow*; empty means that the call is allowed."""
+    told: Mapping[str, str] | None = None
+    """Exactly the rules that are told for this call, with their words; None: it does not say."""
+    words: Mapping[str, Any] = field(default_factory=dict)
+    """The situation as it is written, for pages that show it."""
 
 
 def read_situations(files: Mapping[str, bytes]) -> tuple[Situation, ...]:
@@ -67,17 +75,43 @@ def read_situations(files: Mapping[str, bytes]) -> tuple[Situation, ...]:
     found: list[Situation] = []
     for path, content in sorted(files.items()):
         if path.rsplit("/", 1)[-1] == "situations.toml":
-            for number, row in enumerate(tomllib.loads(content.decode())["situation"], start=1):
+            file = tomllib.loads(content.decode())
+            for number, row in enumerate(file.pop("situation"), start=1):
                 try:
-                    found.append(_situation(path, row))
+                    found += _situations(path, file, row)
                 except (KeyError, ValueError, TypeError) as error:
                     name = row.get("name", number)
                     raise RulebookError(f"{path}: situation {name!r}: {error!r}") from error
     return tuple(found)
 
 
-def _situation(path: str, row: dict[str, Any]) -> Situation:
-    unknown = row.keys() - {"name", "when", "zone", "fold", "given", "allow", "refused_by"}
+EACH = ("purpose", "method", "party", "line_type")
+"""What may be given as a list: the situation holds for each of them."""
+
+
+def _situations(path: str, file: Mapping[str, Any], row: dict[str, Any]) -> list[Situation]:
+    """One situation, or one for each of several moments, purposes, methods, parties, line types.
+
+    What stands at the head of the file holds for each situation that does not say otherwise.
+    """
+    given = {**file.get("given", {}), **row.get("given", {})}
+    several = [key for key in EACH if isinstance(given.get(key), list)]
+    moments = row["when"] if isinstance(row["when"], list) else [row["when"]]
+    found = []
+    for when, *values in product(moments, *(given[key] for key in several)):
+        one = {
+            **file,
+            **row,
+            "when": when,
+            "given": {**given, **dict(zip(several, values, strict=True))},
+        }
+        each = [str(when)] * (len(moments) > 1) + values
+        found.append(_situation(path, one, ", ".join(each)))
+    return found
+
+
+def _situation(path: str, row: dict[str, Any], each: str) -> Situation:
+    unknown = row.keys() - {"name", "when", "zone", "fold", "given", "allow", "refused_by", "told"}
     if unknown:
         raise ValueError(f"unknown key: {', '.join(sorted(unknown))}")
     if ("allow" in row) == ("refused_by" in row) or row.get("allow") is False:
@@ -86,10 +120,12 @@ def _situation(path: str, row: dict[str, Any]) -> Situation:
     at = local.astimezone(UTC)
     return Situation(
         file=path,
-        name=row["name"],
+        name=f"{row['name']} ({each})" if each else row["name"],
         facts=facts_of(row.get("given", {}), at),
         at=at,
         refused_by=frozenset(row.get("refused_by", ())),
+        told=row.get("told"),
+        words=row,
     )
 
 
@@ -97,13 +133,13 @@ def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
     """The facts of a situation: what is given, and else an ordinary sales call that harms nobody.
 
     Left out, a call is live telemarketing to a consumer's landline in the sandbox, checked three
-    days ago against the registries of the United States and Canada, with no consent and no history.
+    days ago against every registry in the list below, with no consent and no history.
     """
     left = dict(given)
     take = left.pop
     consent = _consent(take("consent", None), take("revoked", None))
     relationship = take("relationship", ())
-    age = take("list_age_days", 3)
+    age, checked = take("list_age_days", 3), take("checked", REGISTRIES)
     facts = Facts(
         number=E164(take("number", "+13125550142")),
         campaign_id=_CAMPAIGN,
@@ -138,7 +174,7 @@ def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
                 as_of=(at - timedelta(days=age)).date(),
                 country=country,
             )
-            for country in ("US", "CA")
+            for country in checked
         ),
         consent=consent,
         relationships=tuple(
@@ -171,8 +207,8 @@ def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
 
 
 def _consent(text: str | None, revoked: date | None) -> Consent | None:
-    """`written 2026-10-01`"""
-    if text is None:
+    """`written 2026-10-01`, `none`"""
+    if text in (None, "none"):
         return None
     kind, day = text.split()
     return Consent(

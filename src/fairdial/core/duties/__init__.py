@@ -10,7 +10,6 @@ from __future__ import annotations
 from fairdial.core.duties.caps import AttemptCap as AttemptCap
 from fairdial.core.duties.caps import RestPeriod as RestPeriod
 from fairdial.core.duties.case import Case as Case
-from fairdial.core.duties.case import Duty as Duty
 from fairdial.core.duties.case import Finding as Finding
 from fairdial.core.duties.case import case_of as case_of
 from fairdial.core.duties.case import first_instant as first_instant
@@ -30,6 +29,26 @@ from fairdial.core.duties.permission import ConsentDuty as ConsentDuty
 from fairdial.core.duties.permission import EmergencyBan as EmergencyBan
 from fairdial.core.duties.permission import RestrictionDuty as RestrictionDuty
 from fairdial.core.duties.permission import RevocationDuty as RevocationDuty
+
+Duty = (
+    NumberValidity
+    | CallerIdDuty
+    | CallingWindow
+    | ClosedDay
+    | SuppressionDuty
+    | ListAge
+    | ReassignedDuty
+    | AttemptCap
+    | RestPeriod
+    | ConsentDuty
+    | Ban
+    | EmergencyBan
+    | RestrictionDuty
+    | RevocationDuty
+    | RingTime
+    | AbandonCeiling
+)
+"""Duties that are judged: `judge(case)` answers for one case and never raises on facts."""
 
 Told = Disclosure | Retention
 """Duties that are told to people and judged by nobody before a call."""

@@ -18,7 +18,14 @@ _MONTHS = (
 )
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
-_EASTER = {"mardi gras": -47, "good friday": -2, "easter sunday": 0, "easter monday": 1}
+_EASTER = {
+    "mardi gras": -47,
+    "good friday": -2,
+    "easter sunday": 0,
+    "easter monday": 1,
+    "ascension day": 39,
+    "whit monday": 50,
+}
 
 _FIXED = re.compile(rf"({'|'.join(_MONTHS)}) ([0-9]{{1,2}})")
 _NTH = re.compile(rf"({'|'.join(_ORDINALS)}) ({'|'.join(WEEK)}) of ({'|'.join(_MONTHS)})")

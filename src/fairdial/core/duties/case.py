@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from fairdial.core.facts import Facts
@@ -77,14 +77,6 @@ def case_of(
     elif len(days) > 1:
         days = tuple(sorted(days))
     return Case(facts, now, location, tuple(times), table, days)
-
-
-class Duty(Protocol):
-    """What every kind of rule can do."""
-
-    def judge(self, case: Case) -> Finding:
-        """Answer for one case. Never raises on facts, whatever they hold."""
-        ...
 
 
 def first_instant(day: date, second: int, zone: ZoneInfo) -> Instant:

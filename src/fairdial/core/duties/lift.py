@@ -31,7 +31,7 @@ class Lift:
     inquiry_days: int | None = None
     inquiry_months: int | None = None
     contract_months: int | None = None
-    """From a contract's end; one that still runs is dated in the future or today.
+    """From a contract's end; one that still runs is dated in the future or today. 0: only that.
 
     Where days and months are given the shorter counts: the FCC counts months, the FTC days."""
 
@@ -132,7 +132,7 @@ def read_lift(row: Table) -> Lift:
         purchase_months=section.whole_or_none("purchase_months"),
         inquiry_days=section.whole_or_none("inquiry_days"),
         inquiry_months=section.whole_or_none("inquiry_months"),
-        contract_months=section.whole_or_none("contract_months"),
+        contract_months=section.whole_or_none("contract_months", least=0),
     )
     section.done()
     if lift == NO_LIFT:
