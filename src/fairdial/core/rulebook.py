@@ -78,13 +78,37 @@ class _Day:
 
     settled: tuple[Verdict | None, ...]
     """By rule: the verdict where no case needs to be looked at."""
-    asked: tuple[tuple[Duty, tuple[tuple[int, Rule], ...]], ...]
-    """Each duty once, with the places and rules that ask it."""
+    asked: tuple[_Asked, ...]
+    """Each duty once, with the rules that ask it."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One duty and the rules that ask it, with what it said last: mostly it says the same again."""
+
+    duty: Duty
+    askers: list[tuple[int, Rule]] = field(default_factory=list)
+    """The rules with their places among the plan's rules."""
+    said: Finding | None = None
+    meant: list[tuple[int, Verdict]] = field(default_factory=list)
+
+    def verdicts(self, case: Case, day: date) -> list[tuple[int, Verdict]]:
+        """The verdict of each rule that asks, with its place."""
+        found = self.duty.judge(case)
+        if found is self.said:
+            return self.meant
+        verdicts = [
+            (place, rule.verdict(rule.settle(case, day, found))) for place, rule in self.askers
+        ]
+        # A moment that is named depends on the case; a sentence alone does not.
+        if found.next_allowed_at is None:
+            self.said, self.meant = found, verdicts
+        return verdicts
 
 
 def _day_of(rules: tuple[Rule, ...], day: date) -> _Day:
     settled: list[Verdict | None] = []
-    asked: dict[int, tuple[Duty, list[tuple[int, Rule]]]] = {}
+    asked: dict[int, _Asked] = {}
     for place, rule in enumerate(rules):
         duty = rule.asks(day)
         if isinstance(duty, Finding):
@@ -92,11 +116,8 @@ def _day_of(rules: tuple[Rule, ...], day: date) -> _Day:
             continue
         settled.append(None)
         # Equal duties are one object since they were read.
-        asked.setdefault(id(duty), (duty, []))[1].append((place, rule))
-    return _Day(
-        settled=tuple(settled),
-        asked=tuple((duty, tuple(askers)) for duty, askers in asked.values()),
-    )
+        asked.setdefault(id(duty), _Asked(duty)).askers.append((place, rule))
+    return _Day(settled=tuple(settled), asked=tuple(asked.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,10 +290,9 @@ def _judge_on_one_day(plan: _Plan, case: Case) -> list[Verdict]:
     day = case.days[0]
     known = plan.on(day)
     verdicts = list(known.settled)
-    for duty, askers in known.asked:
-        found = duty.judge(case)
-        for place, rule in askers:
-            verdicts[place] = rule.verdict(rule.settle(case, day, found))
+    for asked in known.asked:
+        for place, verdict in asked.verdicts(case, day):
+            verdicts[place] = verdict
     return [verdict for verdict in verdicts if verdict is not None]
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from fairdial.core.duties.case import Case, Finding, first_instant
+from fairdial.core.duties.case import Case, Finding, allowed, first_instant
 from fairdial.core.duties.lift import NO_LIFT, Lift, read_lift
 from fairdial.core.facts import PastAttempt
 from fairdial.core.ids import Instant
@@ -94,8 +94,7 @@ class AttemptCap:
     def _judge_rolling(self, case: Case, rolling: timedelta) -> Finding:
         moments = self._counted(case, case.now - rolling, inclusive=False)
         if len(moments) < self.attempts_max:
-            return Finding(
-                Ruling.ALLOW,
+            return allowed(
                 f"{len(moments)} of {self.attempts_max} attempts in {_span(rolling)}",
             )
         return self._refuse(
@@ -110,8 +109,7 @@ class AttemptCap:
         since = first_instant(today - timedelta(days=days - 1), 0, zone)
         moments = self._counted(case, since, inclusive=True)
         if len(moments) < self.attempts_max:
-            return Finding(
-                Ruling.ALLOW,
+            return allowed(
                 f"{len(moments)} of {self.attempts_max} attempts in {days} calendar days",
             )
         leaves = moments[-self.attempts_max].astimezone(zone).date() + timedelta(days=days)
@@ -124,7 +122,7 @@ class AttemptCap:
     def _refuse(self, case: Case, why: str, until: Instant) -> Finding:
         lifted = self.lifted_by.reason(case)
         if lifted is not None:
-            return Finding(Ruling.ALLOW, f"{why}, but {lifted}")
+            return allowed(f"{why}, but {lifted}")
         return Finding(Ruling.REFUSE, why, until)
 
 
@@ -182,10 +180,10 @@ class RestPeriod:
         if not under_way:
             return _RESTED
         if self.is_lifted_by_agent and case.facts.is_agent_guaranteed:
-            return Finding(Ruling.ALLOW, "an agent is kept for this call")
+            return allowed("an agent is kept for this call")
         lifted = self.lifted_by.reason(case)
         if lifted is not None:
-            return Finding(Ruling.ALLOW, lifted)
+            return allowed(lifted)
         if any(end is None for end, _ in under_way):
             return Finding(Ruling.UNKNOWN, "without a time zone no calendar day is known")
         until, attempt = max(
@@ -223,4 +221,4 @@ class RestPeriod:
         )
 
 
-_RESTED = Finding(Ruling.ALLOW, "no rest is under way")
+_RESTED = allowed("no rest is under way")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,12 @@ class Finding(NamedTuple):
     ruling: Ruling
     why: str
     next_allowed_at: Instant | None = None
+
+
+@lru_cache(maxsize=8192)
+def allowed(why: str) -> Finding:
+    """A finding that stands in nobody's way: one object for one sentence, known by sight."""
+    return Finding(Ruling.ALLOW, why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairdial.core.abandon import AbandonMeasure, AbandonRecord, ClockStart, Denominator, WindowKind
-from fairdial.core.duties.case import Case, Finding
+from fairdial.core.duties.case import Case, Finding, allowed
 from fairdial.core.toml_table import Table
 from fairdial.core.verdict import Ruling
 
@@ -33,7 +33,7 @@ class RingTime:
         return _RINGS_LONG_ENOUGH
 
 
-_RINGS_LONG_ENOUGH = Finding(Ruling.ALLOW, "it rings long enough")
+_RINGS_LONG_ENOUGH = allowed("it rings long enough")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +85,10 @@ class AbandonCeiling:
             return Finding(
                 Ruling.REFUSE, f"{told}, over {self.rate_max:.1%}, and no agent is kept for it"
             )
-        return Finding(Ruling.ALLOW, told)
+        return allowed(told)
 
 
-_AGENT_KEPT = Finding(Ruling.ALLOW, "an agent is kept for this call")
+_AGENT_KEPT = allowed("an agent is kept for this call")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

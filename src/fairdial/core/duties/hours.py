@@ -9,7 +9,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from fairdial.core.duties.calendar import WEEK, NamedDay, Observed, is_closed, named_day
-from fairdial.core.duties.case import Case, Finding, LocalTime, first_instant, second_of
+from fairdial.core.duties.case import Case, Finding, LocalTime, allowed, first_instant, second_of
 from fairdial.core.duties.lift import NO_LIFT, Lift, read_lift
 from fairdial.core.ids import Instant
 from fairdial.core.toml_table import Table
@@ -51,13 +51,12 @@ class CallingWindow:
             return Finding(Ruling.UNKNOWN, "no candidate time zone is known")
         outside = [t for t in case.locals if not self.is_open(t.weekday, t.second)]
         if not outside:
-            return Finding(
-                Ruling.ALLOW,
+            return allowed(
                 "; ".join(f"within {self.hours(t)} in {t.zone.key}" for t in case.locals),
             )
         lifted = self.lifted_by.reason(case)
         if lifted is not None:
-            return Finding(Ruling.ALLOW, lifted)
+            return allowed(lifted)
         return Finding(
             Ruling.REFUSE,
             "; ".join(f"{t.clock} is outside {self.hours(t)}" for t in outside),
@@ -205,7 +204,7 @@ class ClosedDay:
             return _OPEN_DAY
         lifted = self.lifted_by.reason(case)
         if lifted is not None:
-            return Finding(Ruling.ALLOW, lifted)
+            return allowed(lifted)
         zones = tuple(local.zone for local in case.locals)
         return Finding(
             Ruling.REFUSE, "; ".join(dict.fromkeys(shut)), self.next_open(case.now, zones)
@@ -238,4 +237,4 @@ class ClosedDay:
         return first_instant(today + timedelta(days=SEARCH_DAYS), 0, zone)
 
 
-_OPEN_DAY = Finding(Ruling.ALLOW, "no closed day")
+_OPEN_DAY = allowed("no closed day")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from fairdial.core.duties.case import Case, Finding
+from fairdial.core.duties.case import Case, Finding, allowed
 from fairdial.core.duties.lift import NO_LIFT, Lift, read_lift
 from fairdial.core.facts import Reassigned, SuppressionKind
 from fairdial.core.toml_table import Table
@@ -51,7 +51,7 @@ class SuppressionDuty:
                 since = _since(entry.registered_on)
                 lifted = self.lifted_by.reason(case)
                 if lifted is not None:
-                    return Finding(Ruling.ALLOW, f"listed{since}, but {lifted}")
+                    return allowed(f"listed{since}, but {lifted}")
                 whose = f" of {entry.state}" if entry.state else ""
                 return Finding(
                     Ruling.REFUSE,
@@ -60,9 +60,7 @@ class SuppressionDuty:
         return _NOT_LISTED[self.list]
 
 
-_NOT_LISTED = {
-    kind: Finding(Ruling.ALLOW, f"no entry on the {kind.value} list") for kind in SuppressionKind
-}
+_NOT_LISTED = {kind: allowed(f"no entry on the {kind.value} list") for kind in SuppressionKind}
 
 
 def _is_of(country: str | None, wanted: str | None, case: Case) -> bool:
@@ -115,7 +113,7 @@ class ListAge:
                 Ruling.REFUSE,
                 f"the copy of the {name} is {age} days old; {self.days_max} are the most",
             )
-        return Finding(Ruling.ALLOW, f"the copy of the {name} is {max(age, 0)} days old")
+        return allowed(f"the copy of the {name} is {max(age, 0)} days old")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +134,7 @@ class ReassignedDuty:
     def judge(self, case: Case) -> Finding:
         consent, answer = case.facts.consent, case.facts.reassigned
         if consent is None:
-            return Finding(Ruling.ALLOW, "no consent is leaned on")
+            return allowed("no consent is leaned on")
         if answer is None:
             return Finding(Ruling.REFUSE, "the reassigned numbers database was never asked")
         if answer.answer is Reassigned.YES:
@@ -153,7 +151,7 @@ class ReassignedDuty:
             return Finding(
                 Ruling.REFUSE, f"the answer is {age} days old; {self.days_max} are the most"
             )
-        return Finding(Ruling.ALLOW, f"not reassigned since {answer.since_on}")
+        return allowed(f"not reassigned since {answer.since_on}")
 
 
 def _since(day: date | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from fairdial.core.duties.case import Case, Finding
+from fairdial.core.duties.case import Case, Finding, allowed
 from fairdial.core.number import is_fictional, number_fault
 from fairdial.core.toml_table import Table
 from fairdial.core.verdict import Ruling
@@ -33,7 +33,7 @@ class NumberValidity:
             )
         if not is_sandbox and is_fictional(number):
             return Finding(Ruling.REFUSE, "it is a number of fiction, which reaches nobody")
-        return Finding(Ruling.ALLOW, "the number has the form of one in service")
+        return allowed("the number has the form of one in service")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,4 +70,4 @@ class CallerIdDuty:
         return _CALLER_ID_SHOWN
 
 
-_CALLER_ID_SHOWN = Finding(Ruling.ALLOW, "a caller ID that can be called back is shown")
+_CALLER_ID_SHOWN = allowed("a caller ID that can be called back is shown")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairdial.core.duties.case import Case, Finding
+from fairdial.core.duties.case import Case, Finding, allowed
 from fairdial.core.duties.lift import NO_LIFT, Lift, consent_fault, read_lift
 from fairdial.core.facts import Restriction
 from fairdial.core.lead import ConsentKind
@@ -29,11 +29,11 @@ class ConsentDuty:
         if fault is not None:
             lifted = self.lifted_by.reason(case)
             if lifted is not None:
-                return Finding(Ruling.ALLOW, lifted)
+                return allowed(lifted)
             return Finding(Ruling.REFUSE, fault)
         consent = case.facts.consent
         assert consent is not None, "consent without a fault is there"
-        return Finding(Ruling.ALLOW, f"{consent.kind.value} consent of {consent.given_on}")
+        return allowed(f"{consent.kind.value} consent of {consent.given_on}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Ban:
     def judge(self, case: Case) -> Finding:
         lifted = self.lifted_by.reason(case)
         if lifted is not None:
-            return Finding(Ruling.ALLOW, lifted)
+            return allowed(lifted)
         return Finding(Ruling.REFUSE, "such calls are forbidden here")
 
 
@@ -79,7 +79,7 @@ class EmergencyBan:
         return _NO_EMERGENCY
 
 
-_NO_EMERGENCY = Finding(Ruling.ALLOW, "no emergency is declared")
+_NO_EMERGENCY = allowed("no emergency is declared")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ class RestrictionDuty:
         return _NO_RESTRICTION
 
 
-_NO_RESTRICTION = Finding(Ruling.ALLOW, "the record says nothing against it")
+_NO_RESTRICTION = allowed("the record says nothing against it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,4 +120,4 @@ class RevocationDuty:
         return _NOT_REVOKED
 
 
-_NOT_REVOKED = Finding(Ruling.ALLOW, "no consent was revoked")
+_NOT_REVOKED = allowed("no consent was revoked")
