@@ -22,17 +22,18 @@ from fairdial.adapters.carrier.processes import CarrierProcess
 from fairdial.adapters.carrier.scenario import read_scenario
 from fairdial.adapters.clocks import SandboxClock, SystemClock, TimeOrderedIds
 from fairdial.adapters.files.campaign import CampaignFile
-from fairdial.adapters.files.dnc import read_do_not_call
 from fairdial.adapters.files.lists import read_list
 from fairdial.adapters.files.rejects import RejectFile, rejects_path
 from fairdial.adapters.postgres.migrations import migrate
 from fairdial.adapters.postgres.server import EmbeddedPostgres, ensure_database
 from fairdial.adapters.postgres.store import PostgresStore
+from fairdial.adapters.registries.library import FileLibrary
+from fairdial.adapters.registries.simple import read_simple
 from fairdial.adapters.sip.settings import SipSettings
 from fairdial.adapters.sip.telephony import SipTelephony
 from fairdial.core.campaign import Campaign
-from fairdial.core.facts import SuppressionKind
 from fairdial.core.ids import CampaignId, Instant, SellerId
+from fairdial.core.registry import RegistryForm, RegistryOrder, name_from_file
 from fairdial.core.rulebook import Rulebook
 from fairdial.exceptions import (
     EngineUnavailable,
@@ -41,7 +42,8 @@ from fairdial.exceptions import (
     UnusableList,
 )
 from fairdial.flow.floor import Floor
-from fairdial.flow.intake import Intake, take_in_do_not_call, take_in_list
+from fairdial.flow.intake import Intake, take_in_list, take_in_stop_requests
+from fairdial.flow.registries import import_registry
 from fairdial.ports import Clock, Message
 from fairdial.rules import load_rulebook
 from fairdial.settings import Settings
@@ -82,7 +84,7 @@ async def open_store(settings: Settings, say: Say) -> AsyncIterator[PostgresStor
             name = "fairdial_sandbox" if settings.sandbox else "fairdial_live"
             url = await asyncio.to_thread(ensure_database, conninfo, name)
         await asyncio.to_thread(migrate, url)
-        async with PostgresStore(url) as store:
+        async with PostgresStore(url, library_of(settings)) as store:
             yield store
 
 
@@ -246,40 +248,53 @@ def load_rules(settings: Settings) -> Rulebook:
     return load_rulebook(house if house.is_dir() else None)
 
 
+def countries_of(rulebook: Rulebook) -> dict[str, str | None]:
+    """Whose each area code is; None for those that are of no country, such as toll-free ones."""
+    return {code: known.country for code, known in rulebook.area_codes.codes.items()}
+
+
+def library_of(settings: Settings) -> FileLibrary:
+    """The folder with the versions of registries."""
+    return FileLibrary(settings.data_dir / "registries")
+
+
 async def take_in(
-    floor: Floor, file: CampaignFile, lead_list: Path, *, encoding: str | None = None
+    floor: Floor,
+    library: FileLibrary,
+    file: CampaignFile,
+    lead_list: Path,
+    *,
+    encoding: str | None = None,
 ) -> tuple[Campaign, Intake]:
     """Keep the campaign, its do-not-call files and its leads. Raises for files it cannot use."""
     campaign = campaign_of(file, floor)
     async with floor.store.transaction() as tx:
         campaign = await tx.save_campaign(campaign, floor.clock.now())
     floor.campaigns[campaign.id] = campaign
-    for kind, path in (
-        (SuppressionKind.NATIONAL, file.do_not_call),
-        (SuppressionKind.INTERNAL, file.internal_do_not_call),
-    ):
-        if path is None:
-            continue
-        stated = file.do_not_call_as_of if kind is SuppressionKind.NATIONAL else None
-        with contextlib.closing(read_do_not_call(path, stated)) as reading:
-            as_of = reading.as_of
-            today = floor.clock.now().date()
-            if as_of is None and (reading.is_for_sandbox and floor.is_sandbox):
-                as_of = today
-            if as_of is None and kind is SuppressionKind.INTERNAL:
-                as_of = today
-            if as_of is None:
-                raise SettingsError(
-                    f"{path}: the day of this copy of the registry is not stated; add the line "
-                    "`# as_of: YYYY-MM-DD` at its top, or do_not_call_as_of to the campaign file"
-                )
-            await take_in_do_not_call(
+    if file.do_not_call is not None:
+        await import_registry(
+            floor.store,
+            library,
+            floor.ids,
+            file.do_not_call,
+            RegistryOrder(
+                name=name_from_file(file.do_not_call.name),
+                form=RegistryForm.SIMPLE,
+                as_of=file.do_not_call_as_of,
+                downloaded_by="campaign file",
+            ),
+            countries=countries_of(floor.rulebook),
+            now=floor.clock.now(),
+            is_sandbox=floor.is_sandbox,
+        )
+    if file.internal_do_not_call is not None:
+        with contextlib.closing(read_simple(file.internal_do_not_call)) as reading:
+            await take_in_stop_requests(
                 floor,
                 campaign,
-                kind,
                 ((entry.number, entry.registered_on) for entry in reading),
-                source=path.name,
-                as_of=as_of,
+                source=file.internal_do_not_call.name,
+                as_of=reading.as_of or floor.clock.now().date(),
             )
     area_codes = floor.rulebook.area_codes
     with (

@@ -7,6 +7,7 @@
     ├── EngineUnavailable     the telephony engine is down or declined a command
     ├── PermitMisused         somebody tried to dial with an expired, foreign or used permit
     ├── StoreUnavailable      the database is gone, full or refuses us
+    │   └── RegistryUnavailable   the file of a registry is gone, damaged or being replaced
     ├── WrongInstallation     sandbox and live data would meet
     ├── CampaignBusy          another dialer holds the campaign
     ├── Overtaken            somebody changed a row between our reading and our writing
@@ -42,6 +43,13 @@ class PermitMisused(FairdialError):
 
 class StoreUnavailable(FairdialError):
     """The database is gone, full or refuses us."""
+
+
+class RegistryUnavailable(StoreUnavailable):
+    """The file of a do-not-call registry is gone, damaged, or being replaced by somebody else.
+
+    It is part of the truth that the database names, so a run ends by it as by a lost database.
+    """
 
 
 class WrongInstallation(FairdialError):

@@ -6,10 +6,11 @@ status codes, SQL) stays inside it, with the raw word kept beside ours for peopl
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -36,6 +37,13 @@ from fairdial.core.ids import (
 from fairdial.core.intake import NewLead
 from fairdial.core.lead import Lead
 from fairdial.core.permit import Permit, Refusal
+from fairdial.core.registry import (
+    AreaCopy,
+    Coverage,
+    RegistryCopy,
+    RegistryOrder,
+    RegistrySetup,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +308,99 @@ class Figures:
     first_connected_at: Instant | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What one version of a registry says about one number."""
+
+    is_listed: bool
+    registered_on: date | None
+    """None when the registry does not say, or it was long ago."""
+    is_covered: bool
+    """Whether the registry was asked about this number at all, as far as its file tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryProgress:
+    """How far an import is."""
+
+    what: str
+    done: int
+    total: int
+    rows: int | None
+    """The rows read so far, while it reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryDraft:
+    """A version that was made and is not in force yet."""
+
+    file: str
+    sha256: str
+    size: int
+    as_of: date
+    entries: int
+    rows: int
+    added: int
+    removed: int
+    repeated: int
+    """Numbers that stood in the file more than once, where that may be."""
+    known: int
+    """Changes that add what was listed already."""
+    areas: Mapping[str, AreaCopy]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryEntry:
+    """One line of the ledger: whose file became a version of which registry, and when."""
+
+    setup: RegistrySetup
+    order: RegistryOrder
+    source_name: str
+    source_size: int
+    source_sha256: str
+    now: Instant
+
+
+class Shelf(Protocol):
+    """The versions of registries, open to be looked into."""
+
+    def look(self, file: str, sha256: str, coverage: Coverage, number: E164) -> Listing:
+        """What a version says about a number. Raises `RegistryUnavailable`, and never guesses."""
+
+
+class RegistryLibrary(Shelf, Protocol):
+    """Where versions of registries are made and kept. Nothing is in force by what it does."""
+
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """Nobody else imports this registry meanwhile. Raises `RegistryUnavailable`."""
+
+    def checksum(self, path: Path) -> tuple[int, str]:
+        """The bytes and the SHA-256 of a file to be imported. Raises `UnusableList`."""
+
+    def day_of(
+        self, path: Path, order: RegistryOrder, *, today: date, is_sandbox: bool
+    ) -> date | None:
+        """The day of a full file, by its order or its head. Raises `UnusableList`."""
+
+    def build(
+        self,
+        path: Path,
+        order: RegistryOrder,
+        setup: RegistrySetup,
+        copy: RegistryCopy | None,
+        *,
+        file: str,
+        countries: Mapping[str, str | None],
+        today: date,
+        is_sandbox: bool,
+        say: Callable[[RegistryProgress], None],
+    ) -> RegistryDraft:
+        """Make the version that follows `copy`. Raises `UnusableList`; takes seconds to minutes."""
+
+    def discard(self, file: str) -> None:
+        """Remove a version, or what is left of one. Whoever has it open can read on."""
+
+
 class Transaction(Protocol):
     """One transaction on the durable truth. State changes name the state they expect.
 
@@ -349,20 +450,53 @@ class Transaction(Protocol):
     async def known_numbers(self, campaign_id: CampaignId) -> set[str]:
         """The numbers that leads of the campaign have already."""
 
-    async def replace_registry(
+    async def keep_stop_requests(
         self,
-        kind: SuppressionKind,
-        name: str,
-        *,
-        as_of: date,
+        seller_id: SellerId,
         entries: Iterable[tuple[E164, date]],
+        *,
+        source: str,
         now: Instant,
-        seller_id: SellerId | None = None,
     ) -> int:
-        """Put a newer copy of a registry in the place of the former one, all or nothing.
+        """Add the numbers of a company's own list; returns how many. None is ever taken off."""
 
-        Internal entries are only ever added: a stop request does not expire.
+    async def registry_setup(self, name: str) -> RegistrySetup | None:
+        """What a registry is; None before its first import."""
+
+    async def registry_copy(self, name: str) -> RegistryCopy | None:
+        """The version of a registry that is in force, for update; None when there is none."""
+
+    async def registry_copies(self) -> list[RegistryCopy]:
+        """Every registry that has a version in force."""
+
+    async def begin_registry_version(self, entry: RegistryEntry) -> int:
+        """Write into the ledger that a version is being made; returns its number.
+
+        Registries and versions that nothing came of stay in the ledger.
         """
+
+    async def publish_registry_version(
+        self, entry: RegistryEntry, version: int, draft: RegistryDraft, *, was: int | None
+    ) -> None:
+        """Put a version in force in the place of `was`. Raises `Overtaken` if that is not it."""
+
+    async def name_registry_file(self, name: str, version: int, file: str) -> None:
+        """Say which file a begun version is written to, before it is."""
+
+    async def retire_registry(self, name: str) -> bool:
+        """Take a registry out of force, with its age; False when none of that name was."""
+
+    async def spent_registry_files(self, name: str, *, keep: int) -> list[str]:
+        """Files that came to nothing, and those of versions older than the last `keep`."""
+
+    async def discard_registry_file(self, file: str, now: Instant) -> None:
+        """The file is gone."""
+
+    async def is_stop_requested(self, number: E164) -> bool:
+        """Whether anybody asked not to be called on a number, of whichever seller."""
+
+    async def stop_requested(self) -> list[E164]:
+        """Every number that anybody asked not to be called on."""
 
     async def suppress(
         self,

@@ -151,7 +151,9 @@ async def run_campaign(
     ):
         await recover_all(floor)
         say(f"reading {lead_list.name}")
-        campaign, intake = await app.take_in(floor, file, lead_list, encoding=options.encoding)
+        campaign, intake = await app.take_in(
+            floor, app.library_of(settings), file, lead_list, encoding=options.encoding
+        )
         _tell_intake(out, intake, lead_list)
         for warning in file.warnings:
             out.print("note: " + warning, style="yellow", highlight=False, markup=False)

@@ -24,18 +24,20 @@ from fairdial.adapters.carrier.processes import CarrierProcess
 from fairdial.adapters.carrier.witness import Ending, read_log
 from fairdial.adapters.clocks import SandboxClock, TimeOrderedIds
 from fairdial.adapters.postgres.store import PostgresStore
+from fairdial.adapters.registries.library import FileLibrary
 from fairdial.adapters.sip.telephony import SipSettings, SipTelephony
 from fairdial.core.attempt import Attempt, AttemptState, DeadlinePassed
 from fairdial.core.campaign import Campaign
-from fairdial.core.facts import SuppressionKind
 from fairdial.core.ids import E164, AttemptId, DialerId, LeadId, ListId
 from fairdial.core.intake import NewLead
 from fairdial.core.lead import LineType, Party, StatedLocation
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.permit import Refusal
+from fairdial.core.registry import RegistryForm, RegistryOrder
 from fairdial.flow.call_events import apply, on_call_event
 from fairdial.flow.floor import Floor
 from fairdial.flow.place_call import place_call
+from fairdial.flow.registries import import_registry
 from fairdial.flow.verify import verify_audit
 from fairdial.ports import CallEvent, Lease, Message
 
@@ -150,7 +152,8 @@ async def an_exchange(database_url: str, folder: Path, scenario: str) -> AsyncIt
             ),
             clock,
         )
-        store = await opened.enter_async_context(PostgresStore(database_url))
+        library = FileLibrary(folder / "registries")
+        store = await opened.enter_async_context(PostgresStore(database_url, library))
         floor = Floor(
             store=store,
             telephony=telephony,
@@ -163,13 +166,22 @@ async def an_exchange(database_url: str, folder: Path, scenario: str) -> AsyncIt
         await store.claim_installation(is_sandbox=True, now=now)
         async with store.transaction() as tx:
             campaign = await tx.save_campaign(a_campaign(), now)
-            await tx.replace_registry(
-                SuppressionKind.NATIONAL, "national.csv", as_of=now.date(), entries=[], now=now
-            )
             lease = await tx.take_campaign(
                 campaign.id, DialerId(uuid4()), now=clock.real(), life=timedelta(minutes=5)
             )
         floor.campaigns[campaign.id] = campaign
+        registry = folder / "national.csv"
+        registry.write_text("number\n", encoding="utf-8")
+        await import_registry(
+            store,
+            library,
+            floor.ids,
+            registry,
+            RegistryOrder(name="national", form=RegistryForm.SIMPLE, as_of=now.date()),
+            countries={},
+            now=now,
+            is_sandbox=True,
+        )
         await telephony.start()
         opened.push_async_callback(telephony.stop)
         listening = asyncio.create_task(_listen(floor))

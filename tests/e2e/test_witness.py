@@ -25,6 +25,7 @@ from fairdial.adapters.carrier.processes import CarrierProcess
 from fairdial.adapters.carrier.witness import CarrierReport, read_log
 from fairdial.adapters.postgres.server import EmbeddedPostgres, ensure_database
 from fairdial.adapters.postgres.store import PostgresStore
+from fairdial.adapters.registries.library import FileLibrary
 from fairdial.bench.machine import family
 from fairdial.flow.verify import verify_audit
 from fairdial.sandbox.leads import write_demo_files
@@ -111,7 +112,7 @@ async def hold_against_the_record(data: Path, report: CarrierReport) -> None:
     assert twice == [], "one permit never rings twice"
     with EmbeddedPostgres(data) as server:
         conninfo = ensure_database(server.start(), "fairdial_sandbox")
-        async with PostgresStore(conninfo) as store:
+        async with PostgresStore(conninfo, FileLibrary(data / "registries")) as store:
             uses = await store.permit_uses()
             used = {str(attempt_id) for attempt_id, is_used in uses.items() if is_used}
             assert report.call_ids == used, "what rang is what was permitted and marked used"

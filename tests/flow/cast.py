@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from fairdial.adapters.clocks import TimeOrderedIds
 from fairdial.adapters.memory.telephony import MemoryTelephony
 from fairdial.adapters.postgres.store import PostgresStore
+from fairdial.adapters.registries.library import FileLibrary
 from fairdial.core.agent import AgentSession
 from fairdial.core.attempt import Attempt
 from fairdial.core.campaign import (
@@ -22,7 +24,6 @@ from fairdial.core.campaign import (
     RetryPlan,
     RetryRule,
 )
-from fairdial.core.facts import SuppressionKind
 from fairdial.core.ids import (
     E164,
     AttemptId,
@@ -38,17 +39,21 @@ from fairdial.core.intake import NewLead
 from fairdial.core.lead import Lead, LineType, Party, StatedLocation
 from fairdial.core.outcome import Outcome
 from fairdial.core.permit import Refusal
+from fairdial.core.registry import RegistryForm, RegistryOrder
 from fairdial.flow import agent_desk
 from fairdial.flow.call_events import on_call_event
 from fairdial.flow.floor import Floor
 from fairdial.flow.place_call import place_call
 from fairdial.flow.recover import after_engine_death
+from fairdial.flow.registries import import_registry
 from fairdial.ports import AgentLegDown, AgentLegUp, CallEvent, EngineDown, EngineUp, Lease
 from fairdial.rules import load_rulebook
 
 MORNING = datetime(2026, 12, 1, 15, 40, tzinfo=UTC)
 """10:40 in New York, a Tuesday."""
 RULEBOOK = load_rulebook()
+NATIONAL = Path(__file__).parent / "national.csv"
+"""Our copy of the national registry: +12125550199, since 2019."""
 
 
 @dataclass(slots=True)
@@ -199,11 +204,15 @@ def a_campaign(**changes: object) -> Campaign:
 
 
 @asynccontextmanager
-async def a_stage(database_url: str) -> AsyncIterator[Stage]:
-    """A floor on a real database with an engine in memory, on a weekday morning."""
+async def a_stage(database_url: str, folder: Path) -> AsyncIterator[Stage]:
+    """A floor on a real database with an engine in memory, on a weekday morning.
+
+    `folder` is for its registries: the national one lists +12125550199.
+    """
     clock = StillClock()
     telephony = MemoryTelephony(clock)
-    async with PostgresStore(database_url) as store:
+    library = FileLibrary(folder / "registries")
+    async with PostgresStore(database_url, library) as store:
         floor = Floor(
             store=store,
             telephony=telephony,
@@ -215,17 +224,20 @@ async def a_stage(database_url: str) -> AsyncIterator[Stage]:
         await store.claim_installation(is_sandbox=True, now=clock.now())
         async with store.transaction() as tx:
             campaign = await tx.save_campaign(a_campaign(), clock.now())
-            await tx.replace_registry(
-                SuppressionKind.NATIONAL,
-                "national.csv",
-                as_of=date(2026, 11, 25),
-                entries=[(E164("+12125550199"), date(2019, 5, 1))],
-                now=clock.now(),
-            )
             lease = await tx.take_campaign(
                 campaign.id, DialerId(UUID(int=3)), now=clock.now(), life=timedelta(seconds=10)
             )
         floor.campaigns[campaign.id] = campaign
+        await import_registry(
+            store,
+            library,
+            floor.ids,
+            NATIONAL,
+            RegistryOrder(name="national", form=RegistryForm.SIMPLE, as_of=date(2026, 11, 25)),
+            countries={},
+            now=clock.now(),
+            is_sandbox=True,
+        )
         await telephony.start()
         stage = Stage(
             floor=floor,

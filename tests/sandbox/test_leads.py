@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from fairdial.adapters.files.campaign import read_campaign
-from fairdial.adapters.files.dnc import read_do_not_call
 from fairdial.adapters.files.lists import read_list
+from fairdial.adapters.registries.simple import read_simple
 from fairdial.cli import cli
 from fairdial.core.intake import NewLead, RejectedRow, RejectKind
 from fairdial.core.lead import ConsentKind, LineType, StatedLocation
@@ -135,7 +135,7 @@ def test_the_do_not_call_files_hold_exactly_their_rows(
         (demo.do_not_call, Kind.NATIONAL),
         (demo.internal_do_not_call, Kind.INTERNAL),
     ):
-        reading = read_do_not_call(path)
+        reading = read_simple(path)
         assert {entry.number for entry in reading} == {
             leads[line].number for line in of_kind(demo, kind)
         }
@@ -224,5 +224,5 @@ def test_the_examples_are_ready_to_run(demo: DemoFiles) -> None:
     found = list(reading)
     assert (reading.summary.leads, reading.summary.rejected) == (58, 8)
     assert all(is_fictional(x.number) for x in found if isinstance(x, NewLead))
-    listed = {e.number for e in read_do_not_call(EXAMPLES / "national-do-not-call.csv")}
+    listed = {e.number for e in read_simple(EXAMPLES / "national-do-not-call.csv")}
     assert listed <= {x.number for x in found if isinstance(x, NewLead)}

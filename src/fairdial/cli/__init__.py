@@ -12,6 +12,7 @@ from fairdial.cli.audit import audit_cli
 from fairdial.cli.bench import bench_cli
 from fairdial.cli.calls import demo, run, suppress
 from fairdial.cli.judge import abandonment, explain, preflight
+from fairdial.cli.registry import registry_cli
 from fairdial.cli.rules import rules_cli
 from fairdial.cli.shell import EXIT_INTERRUPTED, EXIT_OUR_FAULT, err, out
 
@@ -27,6 +28,7 @@ for command in (demo, run, suppress, explain, preflight, abandonment):
     cli.command()(command)
 cli.add_typer(audit_cli, name="audit")
 cli.add_typer(rules_cli, name="rules")
+cli.add_typer(registry_cli, name="registry")
 cli.add_typer(bench_cli, name="bench")
 
 

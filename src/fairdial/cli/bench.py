@@ -52,3 +52,36 @@ def bench_floor(
         out=err,
     )
     print_json(carry_out(work))
+
+
+@bench_cli.command("registry")
+def bench_registry(
+    numbers: Annotated[
+        int, typer.Option("--numbers", min=10_000, max=500_000_000, help="Listed numbers.")
+    ] = 5_000_000,
+    list_rows: Annotated[
+        int, typer.Option("--list-rows", min=1000, max=50_000_000, help="Rows to be screened.")
+    ] = 500_000,
+    changes: Annotated[
+        int, typer.Option("--changes", min=10, max=10_000_000, help="Rows of a daily change.")
+    ] = 20_000,
+    no_peers: Annotated[bool, typer.Option("--no-peers", help="Measure Fairdial alone.")] = False,
+) -> None:
+    """A registry: import, size, daily change, look-ups and screening, beside peers.
+
+    The whole United States: --numbers 250000000 --list-rows 10000000 --changes 200000, which needs
+    30 GB of disk and some 20 minutes.
+    """
+    from fairdial.app import make_folder
+    from fairdial.bench.registry import PEERS, Size
+    from fairdial.bench.registry import run as bench
+
+    folder = make_folder(settings_in_force().data_dir)
+    print_json(
+        bench(
+            Size(numbers=numbers, list_rows=list_rows, changes=changes),
+            folder,
+            peers=() if no_peers else PEERS,
+            say=lambda what: err.print(f"· {what}", highlight=False),
+        )
+    )

@@ -47,7 +47,10 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """A do-not-call registry that we hold a copy of, and the day of that copy."""
+    """A do-not-call registry that we hold a copy of, and the day of that copy.
+
+    Where copies are of area codes, it is the day of the called number's.
+    """
 
     kind: SuppressionKind
     name: str
@@ -55,6 +58,8 @@ class Registry:
     state: str | None = None
     country: str | None = None
     """For a national registry: whose (ISO 3166-1); None stands for the called number's country."""
+    version: str | None = None
+    """Which version of our copy was looked into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A list of leads, a do-not-call file: taken in whole or not at all.
+"""A list of leads, a list of stop requests: taken in whole or not at all.
 
 Rows that cannot become leads are handed back with their reason; the rest is kept in one
 transaction, so an interrupted import leaves nothing half there.
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from fairdial.core.campaign import Campaign
-from fairdial.core.facts import SuppressionKind
 from fairdial.core.ids import E164, LeadId, ListId
 from fairdial.core.intake import NewLead, RejectedRow, RejectKind
 from fairdial.flow.floor import Floor
@@ -76,31 +75,30 @@ async def take_in_list(
     )
 
 
-async def take_in_do_not_call(
+async def take_in_stop_requests(
     floor: Floor,
     campaign: Campaign,
-    kind: SuppressionKind,
     entries: Iterable[tuple[E164, date | None]],
     *,
     source: str,
     as_of: date,
 ) -> int:
-    """Put a copy of a registry in the place of the former one; returns how many numbers."""
+    """Keep the company's own do-not-call list as stop requests to the campaign's seller.
+
+    They are only ever added: a stop request does not expire. Returns how many there are in it.
+    """
     now = floor.clock.now()
-    is_internal = kind is SuppressionKind.INTERNAL
     async with floor.store.transaction() as tx:
-        count = await tx.replace_registry(
-            kind,
-            source,
-            as_of=as_of,
-            entries=((number, registered_on or as_of) for number, registered_on in entries),
+        count = await tx.keep_stop_requests(
+            campaign.seller_id,
+            ((number, registered_on or as_of) for number, registered_on in entries),
+            source=source,
             now=now,
-            seller_id=campaign.seller_id if is_internal else None,
         )
         tx.audit(
-            "registry.imported",
+            "stop_requests.imported",
             source,
-            {"kind": kind, "as_of": as_of, "entries": count},
+            {"as_of": as_of, "entries": count},
             actor="operator",
             at=now,
         )

@@ -5,7 +5,7 @@ The query `facts_of` reads everything about one number under its lock; here it b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -26,15 +26,18 @@ from fairdial.core.facts import (
     Suppression,
     SuppressionKind,
 )
-from fairdial.core.ids import CampaignId, Instant
+from fairdial.core.ids import E164, CampaignId, Instant
 from fairdial.core.lead import ConsentKind, Lead, LineType
 from fairdial.core.outcome import Disposition, Outcome
+from fairdial.core.registry import Coverage, version_mark
+from fairdial.ports import Shelf
 
 Row = Mapping[str, Any]
 
 
 def facts_from(
     row: Row,
+    shelf: Shelf,
     lead: Lead,
     campaign: Campaign,
     *,
@@ -43,7 +46,11 @@ def facts_from(
     is_agent_guaranteed: bool,
     abandon_figures: tuple[AbandonFigure, ...],
 ) -> Facts:
-    """The facts about calling one lead now. `row` is what the query `facts_of` answered."""
+    """The facts about calling one lead now. `row` is what the query `facts_of` answered.
+
+    It names the versions of registries that are in force; what they say is on the `shelf`.
+    """
+    listed, looked_into = _registries(row["registries"], shelf, lead.number)
     looked_up = row["line_type"]
     return Facts(
         number=lead.number,
@@ -59,8 +66,8 @@ def facts_from(
         line_type_source=looked_up["source"] if looked_up else "the list",
         line_type_as_of=_day(looked_up["as_of"]) if looked_up else None,
         stated=lead.location,
-        suppressions=tuple(_suppression(entry) for entry in row["suppressions"]),
-        registries=tuple(_registry(entry) for entry in row["registries"]),
+        suppressions=(*(_suppression(entry) for entry in row["suppressions"]), *listed),
+        registries=looked_into,
         consent=_consent(row["consent"]) if row["consent"] else None,
         relationships=tuple(
             Relationship(kind=RelationshipKind(r["kind"]), last_on=date.fromisoformat(r["last_on"]))
@@ -87,13 +94,41 @@ def _suppression(entry: Row) -> Suppression:
     )
 
 
-def _registry(entry: Row) -> Registry:
-    return Registry(
-        kind=SuppressionKind(entry["kind"]),
-        name=entry["name"],
-        as_of=date.fromisoformat(entry["as_of"]),
-        state=entry["region"] or None,
-    )
+def _registries(
+    entries: Iterable[Row], shelf: Shelf, number: E164
+) -> tuple[tuple[Suppression, ...], tuple[Registry, ...]]:
+    """What the registries say about a number, and how old our copies of its area are.
+
+    A registry of which we hold nothing of the number's area code is not in the second: it was
+    never looked into.
+    """
+    listed: list[Suppression] = []
+    looked_into: list[Registry] = []
+    for entry in entries:
+        kind = SuppressionKind(entry["kind"])
+        listing = shelf.look(entry["file"], entry["sha256"], Coverage(entry["coverage"]), number)
+        if listing.is_listed:
+            listed.append(
+                Suppression(
+                    kind=kind,
+                    source=entry["name"],
+                    registered_on=listing.registered_on,
+                    state=entry["state"],
+                    country=entry["country"],
+                )
+            )
+        if entry["as_of"] is not None and listing.is_covered:
+            looked_into.append(
+                Registry(
+                    kind=kind,
+                    name=entry["name"],
+                    as_of=date.fromisoformat(entry["as_of"]),
+                    state=entry["state"],
+                    country=entry["country"],
+                    version=version_mark(entry["version"], entry["sha256"]),
+                )
+            )
+    return tuple(listed), tuple(looked_into)
 
 
 def _consent(entry: Row) -> Consent:

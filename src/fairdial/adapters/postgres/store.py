@@ -48,8 +48,15 @@ from fairdial.core.ids import (
 )
 from fairdial.core.intake import NewLead
 from fairdial.core.lead import Lead, LeadState, LineType, Party, StatedLocation
+from fairdial.core.number import area_code
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.permit import Permit, Refusal, plain
+from fairdial.core.registry import (
+    AreaCopy,
+    Coverage,
+    RegistryCopy,
+    RegistrySetup,
+)
 from fairdial.exceptions import CampaignBusy, Overtaken, StoreUnavailable, WrongInstallation
 from fairdial.ports import (
     AuditFinding,
@@ -59,6 +66,9 @@ from fairdial.ports import (
     LiveCall,
     PastCall,
     RecentRefusal,
+    RegistryDraft,
+    RegistryEntry,
+    Shelf,
 )
 
 HISTORY = timedelta(days=30)
@@ -72,9 +82,13 @@ set_json_dumps(audit.canonical)
 
 
 class PostgresStore:
-    """The `Store` port on PostgreSQL. `async with` it; it holds a small pool of connections."""
+    """The `Store` port on PostgreSQL. `async with` it; it holds a small pool of connections.
 
-    def __init__(self, conninfo: str, *, connections_max: int = 8) -> None:
+    `shelf` has the files of the registries whose versions the tables name.
+    """
+
+    def __init__(self, conninfo: str, shelf: Shelf, *, connections_max: int = 8) -> None:
+        self._shelf = shelf
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
             conninfo,
             min_size=2,
@@ -128,7 +142,7 @@ class PostgresStore:
         async with self._connection() as conn, conn.transaction():
             if not durable:
                 await conn.execute("SET LOCAL synchronous_commit = off")
-            work = PostgresTransaction(conn)
+            work = PostgresTransaction(conn, self._shelf)
             yield work
             await work.seal()
 
@@ -220,8 +234,9 @@ class PostgresStore:
 class PostgresTransaction:
     """One transaction; see the port for what each verb promises."""
 
-    def __init__(self, conn: AsyncConnection[DictRow]) -> None:
+    def __init__(self, conn: AsyncConnection[DictRow], shelf: Shelf) -> None:
         self._conn = conn
+        self._shelf = shelf
         self._entries: list[dict[str, Any]] = []
 
     # --- campaigns and lists ----------------------------------------------------------------------
@@ -345,23 +360,19 @@ class PostgresTransaction:
     async def known_numbers(self, campaign_id: CampaignId) -> set[str]:
         return {row["number"] for row in await self._all("known_numbers", campaign_id=campaign_id)}
 
-    async def replace_registry(
+    async def keep_stop_requests(
         self,
-        kind: SuppressionKind,
-        name: str,
-        *,
-        as_of: date,
+        seller_id: SellerId,
         entries: Iterable[tuple[E164, date]],
+        *,
+        source: str,
         now: Instant,
-        seller_id: SellerId | None = None,
     ) -> int:
-        if kind is not SuppressionKind.INTERNAL:
-            await self._run("drop_registry_entries", kind=kind.value, name=name)
         rows = [
             {
                 "number": number,
-                "kind": kind.value,
-                "source": name,
+                "kind": SuppressionKind.INTERNAL.value,
+                "source": source,
                 "seller_id": seller_id,
                 "registered_on": registered_on,
                 "now": now,
@@ -369,10 +380,132 @@ class PostgresTransaction:
             for number, registered_on in entries
         ]
         await self._many("suppress", rows)
-        await self._run(
-            "save_registry", kind=kind.value, name=name, as_of=as_of, entries=len(rows), now=now
-        )
         return len(rows)
+
+    async def registry_setup(self, name: str) -> RegistrySetup | None:
+        row = await self._maybe("registry_setup", name=name)
+        return None if row is None else _registry_setup(row)
+
+    async def registry_copy(self, name: str) -> RegistryCopy | None:
+        row = await self._maybe("registry_copy", name=name)
+        return None if row is None else await self._registry_copy(row)
+
+    async def registry_copies(self) -> list[RegistryCopy]:
+        return [await self._registry_copy(row) for row in await self._all("registry_copies")]
+
+    async def _registry_copy(self, row: DictRow) -> RegistryCopy:
+        areas = await self._all("registry_areas", name=row["name"])
+        return RegistryCopy(
+            setup=_registry_setup(row),
+            version=row["version"],
+            file=row["file"],
+            sha256=row["sha256"],
+            as_of=row["as_of"],
+            entries=row["entries"],
+            source_sha256=row["source_sha256"],
+            areas={
+                area["area_code"]: AreaCopy(as_of=area["as_of"], entries=area["entries"])
+                for area in areas
+            },
+        )
+
+    async def begin_registry_version(self, entry: RegistryEntry) -> int:
+        setup = entry.setup
+        await self._run(
+            "save_registry",
+            name=setup.name,
+            kind=setup.kind.value,
+            coverage=setup.coverage.value,
+            country=setup.country,
+            state=setup.state,
+            organization=setup.organization,
+            subscription=setup.subscription,
+        )
+        row = await self._one(
+            "begin_registry_version",
+            name=setup.name,
+            form=entry.order.form.value,
+            source_name=entry.source_name,
+            source_size=entry.source_size,
+            source_sha256=entry.source_sha256,
+            organization=setup.organization,
+            subscription=setup.subscription,
+            downloaded_by=entry.order.downloaded_by,
+            now=entry.now,
+        )
+        return int(row["version"])
+
+    async def name_registry_file(self, name: str, version: int, file: str) -> None:
+        await self._expect(
+            "name_registry_file",
+            f"version {version} of registry {name} has a file",
+            name=name,
+            version=version,
+            file=file,
+        )
+
+    async def publish_registry_version(
+        self, entry: RegistryEntry, version: int, draft: RegistryDraft, *, was: int | None
+    ) -> None:
+        name = entry.setup.name
+        await self._expect(
+            "finish_registry_version",
+            f"version {version} of registry {name} is no longer being made",
+            name=name,
+            version=version,
+            now=entry.now,
+            sha256=draft.sha256,
+            size=draft.size,
+            as_of=draft.as_of,
+            entries=draft.entries,
+            rows=draft.rows,
+            added=draft.added,
+            removed=draft.removed,
+            repeated=draft.repeated,
+            known=draft.known,
+        )
+        await self._expect(
+            "point_registry",
+            f"another version of registry {name} came into force meanwhile",
+            name=name,
+            version=version,
+            was=was,
+            organization=entry.setup.organization,
+            subscription=entry.setup.subscription,
+        )
+        await self._run("drop_registry_areas", name=name)
+        await self._many(
+            "save_registry_area",
+            [
+                {
+                    "name": name,
+                    "area_code": area,
+                    "as_of": copy.as_of,
+                    "entries": copy.entries,
+                    "version": version,
+                }
+                for area, copy in draft.areas.items()
+            ],
+        )
+
+    async def retire_registry(self, name: str) -> bool:
+        if await self._maybe("retire_registry", name=name) is None:
+            return False
+        await self._run("drop_registry_areas", name=name)
+        return True
+
+    async def spent_registry_files(self, name: str, *, keep: int) -> list[str]:
+        rows = await self._all("spent_registry_files", name=name, keep=keep)
+        return [row["file"] for row in rows]
+
+    async def discard_registry_file(self, file: str, now: Instant) -> None:
+        await self._run("discard_registry_file", file=file, now=now)
+
+    async def is_stop_requested(self, number: E164) -> bool:
+        return bool((await self._one("is_stop_requested", number=number))["is_stopped"])
+
+    async def stop_requested(self) -> list[E164]:
+        return [E164(row["number"]) for row in await self._all("stop_requested")]
 
     async def suppress(
         self,
@@ -415,9 +548,11 @@ class PostgresTransaction:
         is_agent_guaranteed: bool,
         abandon_figures: tuple[AbandonFigure, ...],
     ) -> list[Facts]:
+        numbers = list({lead.number for lead in leads})
         rows = await self._all(
             "facts_of",
-            numbers=list({lead.number for lead in leads}),
+            numbers=numbers,
+            area_codes=[area_code(number) for number in numbers],
             seller_id=campaign.seller_id,
             now=now,
             today=now.date(),
@@ -427,6 +562,7 @@ class PostgresTransaction:
         return [
             facts_from(
                 by_number[lead.number],
+                self._shelf,
                 lead,
                 campaign,
                 now=now,
@@ -861,6 +997,18 @@ def _lead(row: DictRow) -> Lead:
         due_at=row["due_at"],
         attempts=row["attempts"],
         row=row["row"],
+    )
+
+
+def _registry_setup(row: DictRow) -> RegistrySetup:
+    return RegistrySetup(
+        name=row["name"],
+        kind=SuppressionKind(row["kind"]),
+        coverage=Coverage(row["coverage"]),
+        country=row["country"],
+        state=row["state"],
+        organization=row["organization"],
+        subscription=row["subscription"],
     )
 
 

@@ -57,17 +57,6 @@ SELECT 1 FROM campaign WHERE id = %(id)s AND dialer_epoch = %(epoch)s FOR SHARE
 -- The newest moment this database knows of; the sandbox's clock goes on from there.
 SELECT greatest((SELECT max(at) FROM audit_entry), (SELECT max(issued_at) FROM permit)) AS moment
 
--- name: save_registry
--- Note the day of our copy of a do-not-call registry.
-INSERT INTO registry (kind, name, region, as_of, imported_at, entries)
-VALUES (%(kind)s, %(name)s, '', %(as_of)s, %(now)s, %(entries)s)
-ON CONFLICT (kind, name) DO UPDATE
-    SET as_of = EXCLUDED.as_of, imported_at = EXCLUDED.imported_at, entries = EXCLUDED.entries
-
--- name: drop_registry_entries
--- Empty one registry's copy before its newer copy is put in its place.
-DELETE FROM suppression WHERE kind = %(kind)s AND source = %(name)s AND kind <> 'internal'
-
 -- name: suppress
 -- A number must not be called; saying so twice is the same as once.
 INSERT INTO suppression (number, kind, source, seller_id, registered_on, added_at)

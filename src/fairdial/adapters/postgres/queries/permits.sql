@@ -10,7 +10,15 @@ SELECT called.number,
             WHERE number = called.number AND (seller_id IS NULL OR seller_id = %(seller_id)s)) s
   ) AS suppressions,
   (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.kind, r.name), '[]')
-     FROM (SELECT kind, name, region, as_of FROM registry) r
+     FROM (SELECT registry.kind, registry.name, registry.coverage, registry.country, registry.state,
+                  version.version, version.file, version.sha256, area.as_of
+             FROM registry
+             JOIN registry_version AS version
+               ON version.registry = registry.name AND version.version = registry.version_in_force
+             LEFT JOIN registry_area AS area
+               ON area.registry = registry.name
+              AND area.area_code
+                  = CASE registry.coverage WHEN 'area codes' THEN called.area_code ELSE '' END) r
   ) AS registries,
   (SELECT to_jsonb(c)
      FROM (SELECT kind, given_on, source, revoked_at, revoked_by, expires_on, purposes, evidence
@@ -40,7 +48,7 @@ SELECT called.number,
             WHERE attempt.number = called.number AND attempt.permitted_at > %(since)s
             ORDER BY attempt.permitted_at DESC LIMIT 200) p
   ) AS past_attempts
-  FROM unnest(%(numbers)s::text[]) AS called (number)
+  FROM unnest(%(numbers)s::text[], %(area_codes)s::text[]) AS called (number, area_code)
 
 -- name: save_permit
 -- Keep a permit with all it rests on.

@@ -1,4 +1,4 @@
-"""Do-not-call files: the numbers of a registry copy or of the company's own list.
+"""Our own form of a do-not-call file: a copy of a registry, or the company's own list.
 
 One number per line, or CSV with `number,registered_on`. Strict: a line that cannot be read ends
 the reading, because skipping it would ring somebody who asked not to be called. For the same
@@ -29,7 +29,7 @@ _AS_OF = re.compile(r"#\s*as[_ ]of\s*:\s*(.*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoNotCallEntry:
+class SimpleEntry:
     """One listed number."""
 
     number: E164
@@ -37,8 +37,8 @@ class DoNotCallEntry:
     """The day it was listed, when the file says so."""
 
 
-class DoNotCallReading(Iterator[DoNotCallEntry]):
-    """A do-not-call file being read; made by `read_do_not_call`. Closes its file at the end.
+class SimpleReading(Iterator[SimpleEntry]):
+    """A do-not-call file being read; made by `read_simple`. Closes its file at the end.
 
     `next` raises `UnusableList` at the first line that cannot be read: import in one transaction.
     """
@@ -58,12 +58,17 @@ class DoNotCallReading(Iterator[DoNotCallEntry]):
         self.as_of: date | None = self._read_head(as_of)
         """The day of this copy; None when neither the file nor the caller says."""
 
+    @property
+    def bytes_read(self) -> int:
+        """How far into the file it is read."""
+        return 0 if self._file.closed else self._file.tell()
+
     def close(self) -> None:
         """Close the file; reading on ends as if the file had ended."""
         self._first, self._lines = None, iter(())
         self._file.close()
 
-    def __enter__(self) -> DoNotCallReading:
+    def __enter__(self) -> SimpleReading:
         return self
 
     def __exit__(
@@ -74,10 +79,10 @@ class DoNotCallReading(Iterator[DoNotCallEntry]):
     ) -> None:
         self.close()
 
-    def __iter__(self) -> DoNotCallReading:
+    def __iter__(self) -> SimpleReading:
         return self
 
-    def __next__(self) -> DoNotCallEntry:
+    def __next__(self) -> SimpleEntry:
         try:
             return self._next_entry()
         except BaseException:
@@ -85,7 +90,7 @@ class DoNotCallReading(Iterator[DoNotCallEntry]):
             self.close()
             raise
 
-    def _next_entry(self) -> DoNotCallEntry:
+    def _next_entry(self) -> SimpleEntry:
         while True:
             line = self._first or next(self._lines)
             self._first = None
@@ -127,7 +132,7 @@ class DoNotCallReading(Iterator[DoNotCallEntry]):
             )
         return stated or as_of
 
-    def _entry(self, line: Line, text: str) -> DoNotCallEntry:
+    def _entry(self, line: Line, text: str) -> SimpleEntry:
         cells = [cell.strip().strip('"').strip() for cell in _SEPARATORS.split(text)]
         if re.fullmatch("[0-9]{3}", cells[0]) and re.fullmatch("[0-9]{7}", (cells[1:] or [""])[0]):
             # The US registry's own download has the area code and the number in two cells.
@@ -138,7 +143,7 @@ class DoNotCallReading(Iterator[DoNotCallEntry]):
                 "day it was registered belong on a line."
             )
         day = cells[1] if len(cells) == 2 else ""
-        return DoNotCallEntry(
+        return SimpleEntry(
             number=self._number(line, cells[0]),
             registered_on=_day(self.path, line, day, "registered_on") if day else None,
         )
@@ -158,9 +163,7 @@ class DoNotCallReading(Iterator[DoNotCallEntry]):
         return number
 
 
-def read_do_not_call(
-    path: Path, as_of: date | None = None, *, region: str = "US"
-) -> DoNotCallReading:
+def read_simple(path: Path, as_of: date | None = None, *, region: str = "US") -> SimpleReading:
     """Open a do-not-call file and read its head; the entries follow as it is iterated.
 
     The day of the copy comes from its line `# as_of: 2026-11-20` or from `as_of`; when both are
@@ -168,7 +171,7 @@ def read_do_not_call(
     """
     file = open_file(path)
     try:
-        return DoNotCallReading(path, file, as_of, region)
+        return SimpleReading(path, file, as_of, region)
     except BaseException:
         file.close()
         raise

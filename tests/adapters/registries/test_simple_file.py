@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fairdial.adapters.files.dnc import DoNotCallEntry, read_do_not_call
+from fairdial.adapters.registries.simple import SimpleEntry, read_simple
 from fairdial.core.ids import E164
 from fairdial.exceptions import UnusableList
 
@@ -21,28 +21,28 @@ def save(folder: Path, text: str) -> Path:
 
 
 def numbers(path: Path) -> list[str]:
-    return [entry.number for entry in read_do_not_call(path)]
+    return [entry.number for entry in read_simple(path)]
 
 
 def day_of(path: Path, as_of: date | None = None) -> date | None:
-    with read_do_not_call(path, as_of) as reading:
+    with read_simple(path, as_of) as reading:
         return reading.as_of
 
 
 def refusal(path: Path, as_of: date | None = None) -> str:
     with pytest.raises(UnusableList) as caught:
-        list(read_do_not_call(path, as_of))
+        list(read_simple(path, as_of))
     assert str(path) in str(caught.value)
     return str(caught.value)
 
 
 def test_reads_numbers_days_and_the_day_of_the_copy(tmp_path: Path) -> None:
     text = "# as_of: 2026-11-20\nnumber,registered_on\n+12125550142,2019-05-06\n2125550143\n"
-    reading = read_do_not_call(save(tmp_path, text))
+    reading = read_simple(save(tmp_path, text))
     assert reading.as_of == DAY
     assert list(reading) == [
-        DoNotCallEntry(number=E164("+12125550142"), registered_on=date(2019, 5, 6)),
-        DoNotCallEntry(number=E164("+12125550143"), registered_on=None),
+        SimpleEntry(number=E164("+12125550142"), registered_on=date(2019, 5, 6)),
+        SimpleEntry(number=E164("+12125550143"), registered_on=None),
     ]
     assert reading.entries == 2
 
@@ -74,10 +74,10 @@ def test_refuses_two_different_days(tmp_path: Path) -> None:
 
 def test_a_sandbox_copy_has_no_day_of_its_own(tmp_path: Path) -> None:
     path = save(tmp_path, "# as_of: sandbox\n2125550142\n")
-    with read_do_not_call(path) as reading:
+    with read_simple(path) as reading:
         assert (reading.is_for_sandbox, reading.as_of) == (True, None)
     assert "was given too" in refusal(path, DAY)
-    with read_do_not_call(save(tmp_path, "2125550142\n")) as reading:
+    with read_simple(save(tmp_path, "2125550142\n")) as reading:
         assert not reading.is_for_sandbox
 
 
@@ -100,7 +100,7 @@ def test_never_skips_what_it_cannot_read(tmp_path: Path, text: str, reason: str)
 
 
 def test_a_file_without_entries_is_an_empty_list(tmp_path: Path) -> None:
-    reading = read_do_not_call(save(tmp_path, "# as_of: 2026-11-20\nnumber\n"))
+    reading = read_simple(save(tmp_path, "# as_of: 2026-11-20\nnumber\n"))
     assert (reading.as_of, list(reading)) == (DAY, [])
 
 
