@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from tests.core.test_rules import NOON, judged, kind, rulebook
 
+from fairdial.core.facts import Registry, SuppressionKind
 from fairdial.core.verdict import Ruling
 from fairdial.exceptions import RulebookError
+from fairdial.rules.situations import facts_of
 
 MONDAY_NOON = datetime(2026, 12, 7, 18, 0, tzinfo=UTC)
 REST = kind("rest_period", 'after = ["conversation"]\ncalendar_days = 7')
@@ -191,3 +194,28 @@ def test_a_value_that_says_nothing_or_nonsense_is_refused(
 ) -> None:
     with pytest.raises(RulebookError, match=complaint):
         rulebook(kind(name, value))
+
+
+def test_of_registries_with_names_each_must_be_fresh_and_of_nameless_copies_the_newest() -> None:
+    rule = kind("list_age", 'list = "national"\ndays_max = 31')
+    book = rulebook(rule)
+
+    def ruling(*copies: tuple[str, str | None, int]) -> Ruling:
+        registries = tuple(
+            Registry(
+                kind=SuppressionKind.NATIONAL,
+                name=name,
+                as_of=(NOON - timedelta(days=age)).date(),
+                country=country,
+            )
+            for name, country, age in copies
+        )
+        facts = replace(facts_of({}, NOON), registries=registries)
+        (verdict,) = (v for v in book.judge(facts, NOON) if v.rule == "us.test.rule")
+        return verdict.ruling
+
+    assert ruling(("tps", "US", 3), ("ctps", "US", 3)) is ALLOW
+    assert ruling(("tps", "US", 3), ("ctps", "US", 40)) is REFUSE
+    assert ruling(("october.csv", None, 40), ("november.csv", None, 3)) is ALLOW
+    assert ruling(("us", "US", 40), ("november.csv", None, 3)) is REFUSE
+    assert ruling() is REFUSE

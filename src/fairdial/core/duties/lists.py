@@ -89,24 +89,16 @@ class ListAge:
         )
 
     def judge(self, case: Case) -> Finding:
-        copies = [
-            r.as_of
-            for r in case.facts.registries
-            if r.kind is self.list
-            and (
-                self.country is None
-                or (r.country or case.location.country_of_number) == self.country
-            )
-            and self.state in (None, r.state)
-        ]
+        copies = self._copies(case)
         name = f"{self.state or self.country or 'the'} {self.list.value} list"
         if not copies:
             return Finding(Ruling.REFUSE, f"never looked into the {name}")
-        as_of = max(copies)
+        as_of = min(copies)
         age = (case.now.date() - as_of).days
-        if age < -1:
+        newest = max(copies)
+        if (case.now.date() - newest).days < -1:
             return Finding(
-                Ruling.UNKNOWN, f"the copy of the {name} is dated {as_of}, after the call"
+                Ruling.UNKNOWN, f"the copy of the {name} is dated {newest}, after the call"
             )
         if age > self.days_max:
             return Finding(
@@ -114,6 +106,24 @@ class ListAge:
                 f"the copy of the {name} is {age} days old; {self.days_max} are the most",
             )
         return allowed(f"the copy of the {name} is {max(age, 0)} days old")
+
+    def _copies(self, case: Case) -> list[date]:
+        """The days of the copies that must all be recent.
+
+        Registries that name their country or state are different ones (TPS and CTPS), so the oldest
+        counts. Files without a name for it are copies of one and the same: the newest counts.
+        """
+        named, unnamed = [], []
+        for registry in case.facts.registries:
+            country = registry.country or case.location.country_of_number
+            if (
+                registry.kind is self.list
+                and (self.country is None or country == self.country)
+                and self.state in (None, registry.state)
+            ):
+                is_named = registry.country is not None or registry.state is not None
+                (named if is_named else unnamed).append(registry.as_of)
+        return named or ([max(unnamed)] if unnamed else [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
