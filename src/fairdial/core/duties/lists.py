@@ -113,7 +113,8 @@ class ListAge:
         Registries that name their country or state are different ones (TPS and CTPS), so the oldest
         counts. Files without a name for it are copies of one and the same: the newest counts.
         """
-        named, unnamed = [], []
+        named: list[date] = []
+        unnamed: list[date] = []
         for registry in case.facts.registries:
             country = registry.country or case.location.country_of_number
             if (
