@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 
+from fairdial.adapters.audit_keys import AuditKeys
 from fairdial.adapters.carrier.population import read_people
 from fairdial.adapters.carrier.processes import CarrierProcess
 from fairdial.adapters.carrier.scenario import read_scenario
@@ -45,7 +46,7 @@ from fairdial.flow.floor import Floor
 from fairdial.flow.intake import Intake, take_in_list, take_in_stop_requests
 from fairdial.flow.registries import import_registry
 from fairdial.ports import Clock, Message
-from fairdial.rules import load_rulebook
+from fairdial.rules import load_rulebook_and_files
 from fairdial.settings import Settings
 
 CONNECT_S = 10
@@ -195,12 +196,14 @@ async def open_floor(
         ),
         clock,
     )
+    rulebook, rule_files = load_rules_and_files(settings)
     floor = Floor(
         store=store,
         telephony=telephony,
         clock=clock,
         ids=TimeOrderedIds(),
-        rulebook=load_rules(settings),
+        rulebook=rulebook,
+        rule_files=rule_files,
         is_sandbox=settings.sandbox,
     )
     try:
@@ -244,8 +247,18 @@ def look_at_script(settings: Settings, *, people: Path | None, scenario: Path | 
 
 def load_rules(settings: Settings) -> Rulebook:
     """The packaged rulebook with the house's own rules, if the data folder has any."""
+    return load_rules_and_files(settings)[0]
+
+
+def load_rules_and_files(settings: Settings) -> tuple[Rulebook, dict[str, str]]:
+    """The same, with the text of the files that it was made of."""
     house = settings.data_dir / "rules"
-    return load_rulebook(house if house.is_dir() else None)
+    return load_rulebook_and_files(house if house.is_dir() else None)
+
+
+def audit_keys(settings: Settings) -> AuditKeys:
+    """Who signs checkpoints for this installation, and keeps them in the data folder."""
+    return AuditKeys(make_folder(settings.data_dir), settings.audit_key_file)
 
 
 def countries_of(rulebook: Rulebook) -> dict[str, str | None]:

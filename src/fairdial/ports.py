@@ -21,6 +21,7 @@ from fairdial.core.attempt import EndCause as EndCause
 from fairdial.core.attempt import Message as Message
 from fairdial.core.audit import AuditEntry
 from fairdial.core.campaign import Campaign, CampaignState
+from fairdial.core.checkpoint import ChainHead, Checkpoint
 from fairdial.core.facts import Facts, SuppressionKind
 from fairdial.core.hopper import NextStep
 from fairdial.core.ids import (
@@ -37,6 +38,7 @@ from fairdial.core.ids import (
 from fairdial.core.intake import NewLead
 from fairdial.core.lead import Lead
 from fairdial.core.permit import Permit, Refusal
+from fairdial.core.proof import KeptJudgement, KeptRulebook, RecordItem
 from fairdial.core.registry import (
     AreaCopy,
     Coverage,
@@ -426,8 +428,9 @@ class Transaction(Protocol):
     async def release_campaign(self, lease: Lease) -> None:
         """Give the right to dial back."""
 
-    async def hold_campaign(self, lease: Lease) -> None:
-        """Raise `CampaignBusy` unless the lease is the newest; keeps it so until the end."""
+    async def hold_for_call(self, lease: Lease, number: E164) -> None:
+        """Keep the lease from changing and the number from being judged by others, until this
+        transaction ends. Raises `CampaignBusy` for an old lease."""
 
     async def all_campaigns(self) -> list[Campaign]:
         """Every campaign that was ever loaded, the newest first."""
@@ -530,12 +533,15 @@ class Transaction(Protocol):
     ) -> list[Facts]:
         """What we know about calling these leads now; attempts from `since` on are among it.
 
-        Call `lock_number` first when a permit will follow. What only the dialer knows (an agent who
-        is kept for the call, the campaign's abandonment) is handed in.
+        Call `hold_for_call` first when a permit will follow. What only the dialer knows (an agent
+        who is kept for the call, the campaign's abandonment) is handed in.
         """
 
     async def save_refusal(self, refusal_id: UUID, refusal: Refusal) -> None:
         """Keep a refusal with all it rests on."""
+
+    async def keep_rulebook(self, rulebook: KeptRulebook) -> None:
+        """Keep a rulebook that judges, with its files, unless it is kept already."""
 
     async def open_attempt(self, permit: Permit, attempt: Attempt) -> None:
         """Keep a permit and its attempt, before anything rings."""
@@ -643,11 +649,27 @@ class Transaction(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditFinding:
-    """Something that the audit found wrong."""
+class NumberRecord:
+    """Everything on record about one number. Rows are as the tables have them, as JSON values."""
 
-    what: str
-    why: str
+    judgements: tuple[KeptJudgement, ...]
+    attempts: tuple[Mapping[str, Any], ...]
+    """With the names of campaign, seller and agent."""
+    leads: tuple[Mapping[str, Any], ...]
+    """With the list that each came from."""
+    consents: tuple[Mapping[str, Any], ...]
+    relationships: tuple[Mapping[str, Any], ...]
+    restrictions: tuple[Mapping[str, Any], ...]
+    line_types: tuple[Mapping[str, Any], ...]
+    reassigned: tuple[Mapping[str, Any], ...]
+    suppressions: tuple[Mapping[str, Any], ...]
+    entries: tuple[AuditEntry, ...]
+    """Every audit entry about any of these, in order."""
+    checkpoint_before: Checkpoint | None
+    """The last one that stands before all of these entries."""
+    checkpoint_after: Checkpoint | None
+    """The first one that stands behind them all and so seals them."""
+    is_sandbox: bool
 
 
 class Store(Protocol):
@@ -657,11 +679,46 @@ class Store(Protocol):
         """All or nothing. With `durable=False` a crash of the database may lose the last moments:
         only for what the wire log and `recover` can tell again. Raises `StoreUnavailable`."""
 
-    def audit_entries(self) -> AsyncIterator[AuditEntry]:
-        """The whole chain in order."""
+    def proof(self) -> Proof:
+        """The record as an auditor looks at it."""
 
-    async def audit_head(self) -> int:
-        """How many entries the chain's head says there are."""
 
-    async def audit_findings(self) -> list[AuditFinding]:
-        """Where permits, refusals and attempts disagree with the chain or with each other."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """Which permits and refusals: of a time, of a number; left out means all."""
+
+    since: Instant | None = None
+    until: Instant | None = None
+    number: E164 | None = None
+
+
+class Proof(Protocol):
+    """The record as an auditor looks at it: nothing of it can be changed through here."""
+
+    async def head(self) -> ChainHead:
+        """The end of the chain."""
+
+    async def add_checkpoint(self, sign: Callable[[ChainHead], Checkpoint]) -> Checkpoint | None:
+        """Sign the end of the chain as it is on disk, and keep that; None when it was signed."""
+
+    def record(self) -> AsyncIterator[RecordItem]:
+        """The whole record at one moment, in the order in which `core.proof` walks it."""
+
+    def judgements(self, period: Period) -> AsyncIterator[KeptJudgement]:
+        """Permits and refusals in order of time."""
+
+    async def rulebook(self, name: str) -> KeptRulebook | None:
+        """A rulebook that judged, by its hash."""
+
+    async def about(self, number: E164) -> NumberRecord:
+        """Everything on record about one number."""
+
+
+class Checkpoints(Protocol):
+    """Who signs checkpoints and keeps them outside of the database."""
+
+    def sign(self, head: ChainHead, at: Instant) -> Checkpoint:
+        """The signed statement of a chain's end."""
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Keep it outside of the database; it is on disk when this returns."""

@@ -25,6 +25,7 @@ from rich.live import Live
 from rich.markup import escape
 
 from fairdial import app, terminal
+from fairdial.adapters.audit_keys import AuditKeys
 from fairdial.adapters.carrier.processes import PhonesProcess
 from fairdial.adapters.carrier.witness import CarrierReport, read_log
 from fairdial.adapters.files.campaign import CampaignFile, read_campaign
@@ -32,15 +33,16 @@ from fairdial.adapters.files.rejects import rejects_path
 from fairdial.adapters.postgres.store import PostgresStore
 from fairdial.core import abandon
 from fairdial.core.ids import Instant
+from fairdial.core.proof import ProofFault
 from fairdial.exceptions import SettingsError, StoreUnavailable
 from fairdial.flow import agent_desk
+from fairdial.flow.checkpoints import keep_checkpoints, make_checkpoint
 from fairdial.flow.dialer import Dialer
 from fairdial.flow.floor import Floor, log
 from fairdial.flow.intake import Intake
 from fairdial.flow.picture import Picture, take_picture
 from fairdial.flow.recover import recover_all
 from fairdial.flow.verify import verify_audit
-from fairdial.ports import AuditFinding
 from fairdial.sandbox.agents import SimulatedAgents
 from fairdial.sandbox.morning import CALLED_ZONE, sandbox_morning
 from fairdial.settings import Settings
@@ -81,7 +83,7 @@ class Summary:
     first_connected_s: float | None
     carrier: CarrierReport | None
     audit_entries: int
-    findings: tuple[AuditFinding, ...]
+    findings: tuple[ProofFault, ...]
     ended_because: str
 
     @property
@@ -149,6 +151,8 @@ async def run_campaign(
         app.open_store(settings, say) as store,
         _at_work(settings, store, file, options, say) as (floor, trunk, phones),
     ):
+        keys = app.audit_keys(settings)
+        await make_checkpoint(store, keys, floor.clock.now())
         await recover_all(floor)
         say(f"reading {lead_list.name}")
         campaign, intake = await app.take_in(
@@ -171,13 +175,13 @@ async def run_campaign(
                 highlight=False,
             )
         try:
-            await _dial(settings, dialer, file, phones, options, since, out)
+            await _dial(settings, dialer, keys, file, phones, options, since, out)
         except StoreUnavailable as error:
             raise StoreUnavailable(
                 f"{error}\nEvery call was ended. Once the database works, start again: what was "
                 "under way is recovered."
             ) from error
-        return await _sum_up(store, dialer, intake, trunk, since)
+        return await _sum_up(store, dialer, keys, intake, trunk, since)
 
 
 @asynccontextmanager
@@ -226,6 +230,7 @@ async def _simulated_phones(
 async def _dial(
     settings: Settings,
     dialer: Dialer,
+    keys: AuditKeys,
     file: CampaignFile,
     phones: PhonesProcess | None,
     options: RunOptions,
@@ -240,6 +245,7 @@ async def _dial(
         loop.call_later(60 * options.minutes_max, _stop, dialer, "the time asked for is over")
     team = asyncio.create_task(_staff(dialer, file, phones, options))
     view = asyncio.create_task(_show(dialer, since, url, options, out))
+    notary = asyncio.create_task(keep_checkpoints(dialer.floor, keys))
     dialing = asyncio.create_task(dialer.run())
     try:
         await asyncio.wait({dialing, team}, return_when=asyncio.FIRST_COMPLETED)
@@ -253,9 +259,9 @@ async def _dial(
         for number in (signal.SIGINT, signal.SIGTERM):
             # An impatient second Ctrl-C must not cost the summary, or the order of ending.
             loop.add_signal_handler(number, _is_ending)
-        for task in (team, view, dialing):
+        for task in (team, view, notary, dialing):
             task.cancel()
-        await asyncio.gather(team, view, dialing, return_exceptions=True)
+        await asyncio.gather(team, view, notary, dialing, return_exceptions=True)
         if page is not None:
             await page.stop()
 
@@ -351,7 +357,12 @@ def _tell_intake(out: Console, intake: Intake, lead_list: Path) -> None:
 
 
 async def _sum_up(
-    store: PostgresStore, dialer: Dialer, intake: Intake, trunk: app.Trunk, since: Instant
+    store: PostgresStore,
+    dialer: Dialer,
+    keys: AuditKeys,
+    intake: Intake,
+    trunk: app.Trunk,
+    since: Instant,
 ) -> Summary:
     picture = await take_picture(dialer, since)
     first = picture.figures.first_connected_at
@@ -362,7 +373,11 @@ async def _sum_up(
     carrier = None
     if trunk.carrier is not None:
         carrier = await asyncio.to_thread(read_log, trunk.carrier.log_path)
-    audited = await verify_audit(store)
+    await make_checkpoint(store, keys, dialer.floor.clock.now())
+    kept = await asyncio.to_thread(keys.kept)
+    audited = await verify_audit(
+        store.proof().record(), signature_fault=keys.signature_fault, kept_elsewhere=kept
+    )
     return Summary(
         picture=picture,
         intake=intake,

@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: int = Field(default=8420, ge=0, le=65535)
     """The port of the page; 0 takes a free one."""
+    audit_key_file: Path | None = None
+    """The private key that signs checkpoints; without it one is made in the data folder."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def password(self) -> str | None:

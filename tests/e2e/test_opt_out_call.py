@@ -18,7 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.flow.cast import MORNING, RULEBOOK, a_campaign
+from tests.flow.cast import MORNING, RULE_FILES, RULEBOOK, a_campaign
 
 from fairdial.adapters.carrier.processes import CarrierProcess
 from fairdial.adapters.carrier.witness import Ending, read_log
@@ -160,6 +160,7 @@ async def an_exchange(database_url: str, folder: Path, scenario: str) -> AsyncIt
             clock=clock,
             ids=TimeOrderedIds(),
             rulebook=RULEBOOK,
+            rule_files=RULE_FILES,
             is_sandbox=True,
         )
         now = clock.now()
@@ -237,7 +238,7 @@ async def test_a_person_who_presses_the_key_is_not_called_again(
         whys = [verdict.why for verdict in refused.reasons]
         assert any("pressed 9 on the abandoned-call message" in why for why in whys), whys
         assert len(read_log(exchange.carrier_log).invites) == 1
-        assert (await verify_audit(exchange.store)).findings == ()
+        assert (await verify_audit(exchange.store.proof().record())).findings == ()
 
 
 async def test_a_person_who_presses_nothing_hears_it_all_and_is_not_suppressed(

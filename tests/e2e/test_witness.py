@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from fairdial.adapters.audit_keys import AuditKeys
 from fairdial.adapters.carrier.processes import CarrierProcess
 from fairdial.adapters.carrier.witness import CarrierReport, read_log
 from fairdial.adapters.postgres.server import EmbeddedPostgres, ensure_database
@@ -116,7 +117,13 @@ async def hold_against_the_record(data: Path, report: CarrierReport) -> None:
             uses = await store.permit_uses()
             used = {str(attempt_id) for attempt_id, is_used in uses.items() if is_used}
             assert report.call_ids == used, "what rang is what was permitted and marked used"
-            audited = await verify_audit(store)
+            keys = AuditKeys(data)
+            audited = await verify_audit(
+                store.proof().record(),
+                signature_fault=keys.signature_fault,
+                kept_elsewhere=keys.kept(),
+            )
+            assert audited.checkpoints >= 1, "the last run made one at its end"
             assert audited.findings == ()
             async with store._connection() as conn:
                 row = await (

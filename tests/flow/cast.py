@@ -47,11 +47,11 @@ from fairdial.flow.place_call import place_call
 from fairdial.flow.recover import after_engine_death
 from fairdial.flow.registries import import_registry
 from fairdial.ports import AgentLegDown, AgentLegUp, CallEvent, EngineDown, EngineUp, Lease
-from fairdial.rules import load_rulebook
+from fairdial.rules import load_rulebook_and_files
 
 MORNING = datetime(2026, 12, 1, 15, 40, tzinfo=UTC)
 """10:40 in New York, a Tuesday."""
-RULEBOOK = load_rulebook()
+RULEBOOK, RULE_FILES = load_rulebook_and_files()
 NATIONAL = Path(__file__).parent / "national.csv"
 """Our copy of the national registry: +12125550199, since 2019."""
 
@@ -219,6 +219,7 @@ async def a_stage(database_url: str, folder: Path) -> AsyncIterator[Stage]:
             clock=clock,
             ids=TimeOrderedIds(),
             rulebook=RULEBOOK,
+            rule_files=RULE_FILES,
             is_sandbox=True,
         )
         await store.claim_installation(is_sandbox=True, now=clock.now())

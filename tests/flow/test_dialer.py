@@ -138,7 +138,7 @@ async def test_every_lead_is_called_once_and_the_record_holds(stage: Stage, dial
     assert await stage.one("SELECT count(*) FROM attempt WHERE state <> 'closed'") == 0
     assert await stage.one("SELECT count(*) FROM attempt WHERE is_abandoned") == 0
     assert await stage.one("SELECT count(*) FROM attempt WHERE disposition = 'sale'") == 12
-    assert (await verify_audit(stage.store)).findings == ()
+    assert (await verify_audit(stage.store.proof().record())).findings == ()
 
 
 async def test_it_ends_after_the_attempts_it_was_asked_for(stage: Stage, dialer: Dialer) -> None:

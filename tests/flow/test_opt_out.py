@@ -10,6 +10,7 @@ import pytest
 from tests.flow.cast import Stage
 
 from fairdial.core.attempt import OPT_OUT_KEY, Attempt, AttemptState, DeadlinePassed
+from fairdial.core.audit import AuditEntry
 from fairdial.core.campaign import RetryPlan, RetryRule
 from fairdial.core.ids import DialerId
 from fairdial.core.outcome import Disposition, Outcome
@@ -65,8 +66,8 @@ async def test_the_audit_says_who_asked_how_and_on_which_call(stage: Stage) -> N
     attempt = await presses(stage, await abandoned(stage), OPT_OUT_KEY)
     entries = [
         (entry.subject, entry.actor, entry.body)
-        async for entry in stage.store.audit_entries()
-        if entry.kind == "suppression.added"
+        async for entry in stage.store.proof().record()
+        if isinstance(entry, AuditEntry) and entry.kind == "suppression.added"
     ]
     said = {
         "kind": "internal",

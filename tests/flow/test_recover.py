@@ -79,7 +79,7 @@ async def test_the_audit_holds_after_a_day_of_everything(stage: Stage) -> None:
     await stage.talking()
     await stage.place(await stage.lead("+12125550199"))
     await recover(stage.floor, stage.campaign.id)
-    report = await verify_audit(stage.store)
+    report = await verify_audit(stage.store.proof().record())
     assert report.entries > 5
     assert report.findings == ()
 
@@ -89,7 +89,7 @@ async def test_the_audit_finds_a_permit_whose_facts_were_changed(stage: Stage) -
     async with stage.store._connection() as conn:
         await conn.execute("ALTER TABLE permit DISABLE TRIGGER permit_spent_once")
         await conn.execute("UPDATE permit SET facts = jsonb_set(facts, '{purpose}', '\"survey\"')")
-    report = await verify_audit(stage.store)
+    report = await verify_audit(stage.store.proof().record())
     assert [f.why for f in report.findings] == ["its content does not match its digest"]
 
 
@@ -98,7 +98,7 @@ async def test_the_audit_finds_a_removed_entry(stage: Stage) -> None:
     async with stage.store._connection() as conn:
         await conn.execute("ALTER TABLE audit_entry DISABLE TRIGGER audit_append_only")
         await conn.execute("DELETE FROM audit_entry WHERE seq = 1")
-    report = await verify_audit(stage.store)
+    report = await verify_audit(stage.store.proof().record())
     assert report.findings[0].what == "entry 1"
 
 

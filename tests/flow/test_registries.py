@@ -19,6 +19,7 @@ from fairdial.adapters.clocks import TimeOrderedIds
 from fairdial.adapters.postgres.store import PostgresStore
 from fairdial.adapters.registries.library import FileLibrary
 from fairdial.core.attempt import Attempt
+from fairdial.core.audit import AuditEntry
 from fairdial.core.facts import Registry, Suppression, SuppressionKind
 from fairdial.core.ids import E164
 from fairdial.core.permit import Refusal
@@ -152,11 +153,12 @@ async def test_an_import_is_in_the_ledger_and_in_the_audit_chain(desk: Desk) -> 
         "removed": 0,
     }
     assert {key: ledger[key] for key in expected} == expected
-    entries = [e async for e in desk.stage.store.audit_entries()]
+    record = desk.stage.store.proof().record()
+    entries = [item async for item in record if isinstance(item, AuditEntry)]
     (entry,) = [e for e in entries if e.kind == "registry.imported" and e.subject == "us-national"]
     assert (entry.actor, entry.body["source_sha256"]) == ("mei", ledger["source_sha256"])
     assert entry.body["areas"] == {"212": "2026-11-30", "646": "2026-11-30"}
-    assert (await verify_audit(desk.stage.store)).findings == ()
+    assert (await verify_audit(desk.stage.store.proof().record())).findings == ()
 
 
 async def test_the_same_file_again_changes_nothing(desk: Desk) -> None:

@@ -85,3 +85,35 @@ def bench_registry(
             say=lambda what: err.print(f"· {what}", highlight=False),
         )
     )
+
+
+@bench_cli.command("audit")
+def bench_audit(
+    seconds: Annotated[float, typer.Option("--seconds", min=0.5, max=60)] = 4.0,
+    writers: Annotated[int, typer.Option("--writers", min=1, max=32)] = 8,
+) -> None:
+    """Audit entries sealed a second with durable commits, beside inserts without a chain."""
+    from fairdial.bench.audit import bench
+
+    print_json(carry_out(bench(settings_in_force(), writers=writers, seconds=seconds)))
+
+
+@bench_cli.command("gate")
+def bench_gate(
+    rate: Annotated[float, typer.Option("--rate", min=1, max=1000)] = 200.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, max=60)] = 15.0,
+) -> None:
+    """How long a permit takes with facts from the database, at a rate, beside bare transactions."""
+    from fairdial.bench.gate import bench
+
+    print_json(carry_out(bench(settings_in_force(), rate=rate, seconds=seconds)))
+
+
+@bench_cli.command("dispute")
+def bench_dispute(
+    rows: Annotated[int, typer.Option("--rows", min=1000, max=200_000_000)] = 2_000_000,
+) -> None:
+    """How long the dispute file of one number takes among so many audit entries."""
+    from fairdial.bench.dispute import bench
+
+    print_json(carry_out(bench(settings_in_force(), rows=rows, out=err)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -34,11 +34,15 @@ class Floor:
     clock: Clock
     ids: Ids
     rulebook: Rulebook
+    rule_files: Mapping[str, str]
+    """The files that the rulebook was made of; kept with the first decision under it."""
     is_sandbox: bool
     campaigns: dict[CampaignId, Campaign] = field(default_factory=dict)
     statistics: dict[CampaignId, Statistics] = field(default_factory=dict)
     abandonment: dict[CampaignId, Abandonment] = field(default_factory=dict)
     is_engine_up: bool = False
+    is_rulebook_kept: bool = False
+    """Whether a decision of this run was committed, and the rulebook with it."""
 
     def learned(self, campaign_id: CampaignId) -> Statistics:
         """What pacing learned of a campaign so far."""

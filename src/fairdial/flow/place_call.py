@@ -12,6 +12,7 @@ from fairdial.core.attempt import Attempt, AttemptState, NotDialed
 from fairdial.core.ids import AttemptId, PermitId
 from fairdial.core.lead import Lead
 from fairdial.core.permit import PERMIT_LIFE, Permit, Refusal
+from fairdial.core.proof import KeptRulebook
 from fairdial.exceptions import EngineUnavailable, PermitMisused
 from fairdial.flow.call_events import apply
 from fairdial.flow.floor import Floor, about, log
@@ -47,10 +48,17 @@ async def judge(
     floor: Floor, lease: Lease, lead: Lead, *, is_agent_guaranteed: bool
 ) -> tuple[Attempt, Permit] | Refusal:
     """The gate: facts under the number's lock, every rule judged, the decision recorded."""
+    decision = await _judge(floor, lease, lead, is_agent_guaranteed=is_agent_guaranteed)
+    floor.is_rulebook_kept = True
+    return decision
+
+
+async def _judge(
+    floor: Floor, lease: Lease, lead: Lead, *, is_agent_guaranteed: bool
+) -> tuple[Attempt, Permit] | Refusal:
     campaign = floor.campaigns[lead.campaign_id]
     async with floor.store.transaction() as tx:
-        await tx.hold_campaign(lease)
-        await tx.lock_number(lead.number)
+        await tx.hold_for_call(lease, lead.number)
         now = floor.clock.now()
         abandonment = floor.abandonment.get(campaign.id)
         (facts,) = await tx.facts(
@@ -70,6 +78,15 @@ async def judge(
             attempt_id=AttemptId(floor.ids.new()),
             lead_id=lead.id,
         )
+        if not floor.is_rulebook_kept:
+            await tx.keep_rulebook(
+                KeptRulebook(
+                    hash=decision.rulebook,
+                    tzdata=decision.tzdata,
+                    files=floor.rule_files,
+                    first_used_at=now,
+                )
+            )
         if isinstance(decision, Refusal):
             await tx.save_refusal(floor.ids.new(), decision)
             await tx.save_next_step(lead.id, hopper.after_refusal(decision))

@@ -1,11 +1,12 @@
-"""Was it all as the record says? The chain, and every permit, refusal and attempt against it."""
+"""Was it all as the record says? The record walked from its first entry. Changes nothing."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
-from fairdial.core.audit import ChainWalk
-from fairdial.ports import AuditFinding, Store
+from fairdial.core.checkpoint import ChainHead, Checkpoint
+from fairdial.core.proof import ProofFault, ProofWalk, RecordItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,18 +14,49 @@ class AuditReport:
     """What the audit found."""
 
     entries: int
-    findings: tuple[AuditFinding, ...]
+    judgements: int
+    """Permits and refusals that the chain vouches for."""
+    checkpoints: int
+    foreign_checkpoints: int
+    """Checkpoints of other chains, which say nothing about this one."""
+    findings: tuple[ProofFault, ...]
+    findings_untold: int
+    """How many faults there are beyond those told one by one."""
 
 
-async def verify_audit(store: Store) -> AuditReport:
-    """Walk the chain from its first entry and hold the tables against it. Changes nothing."""
-    walk = ChainWalk()
-    fault = None
-    async for entry in store.audit_entries():
-        fault = walk.see(entry)
-        if fault is not None:
-            break
-    else:
-        fault = walk.end(last_seq=await store.audit_head())
-    found = [] if fault is None else [AuditFinding(what=f"entry {fault.seq}", why=fault.why)]
-    return AuditReport(entries=walk.length, findings=(*found, *await store.audit_findings()))
+def _no_key_is_known(_: Checkpoint) -> str:
+    return "no key is known to check its signature by"
+
+
+async def verify_audit(
+    record: AsyncIterator[RecordItem],
+    *,
+    signature_fault: Callable[[Checkpoint], str | None] = _no_key_is_known,
+    kept_elsewhere: Iterable[Checkpoint] = (),
+) -> AuditReport:
+    """Walk a record, of the database or of an exported file, and hold checkpoints against it.
+
+    `kept_elsewhere` are the checkpoints from outside of the record. Read them before the record:
+    one that is made in between would seem to speak of entries that are not there.
+    """
+    elsewhere = list(kept_elsewhere)
+    walk = ProofWalk(signature_fault)
+    head_seen = False
+    async for item in record:
+        # The record's own checkpoints come right behind its head, before anything else.
+        if head_seen and not isinstance(item, Checkpoint):
+            for checkpoint in elsewhere:
+                walk.see_kept_elsewhere(checkpoint)
+            elsewhere.clear()
+            head_seen = False
+        walk.see(item)
+        head_seen = head_seen or isinstance(item, ChainHead)
+    walk.end()
+    return AuditReport(
+        entries=walk.entries,
+        judgements=walk.judgements,
+        checkpoints=walk.checkpoints,
+        foreign_checkpoints=walk.foreign_checkpoints,
+        findings=tuple(walk.faults),
+        findings_untold=walk.faults_untold,
+    )

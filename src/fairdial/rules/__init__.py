@@ -84,6 +84,14 @@ def load_rulebook(house: Path | None = None) -> Rulebook:
     A file there replaces the packaged house rule of the same file name. A house rule can only add
     to the law: it is judged beside the other rules, never instead of them. Raises `RulebookError`.
     """
+    return load_rulebook_and_files(house)[0]
+
+
+def load_rulebook_and_files(house: Path | None = None) -> tuple[Rulebook, dict[str, str]]:
+    """The rulebook, and the text of the files that it was made of, to be kept with what it judges.
+
+    Raises `RulebookError`.
+    """
     version = use_pinned_tzdata()
     files = read_files()
     if house is not None:
@@ -93,4 +101,10 @@ def load_rulebook(house: Path | None = None) -> Rulebook:
             if path.stat().st_size > HOUSE_FILE_BYTES_MAX:
                 raise RulebookError(f"{path} is larger than {HOUSE_FILE_BYTES_MAX} bytes")
             files[f"house/{path.name}"] = path.read_bytes()
-    return parse(files, version)
+    rulebook = parse(files, version)
+    texts = {
+        path: content.decode()
+        for path, content in files.items()
+        if path.rsplit("/", 1)[-1] not in BESIDE_THE_RULES
+    }
+    return rulebook, texts

@@ -14,6 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import LiteralString
+
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import DictRow
 
 FOLDER = Path(__file__).parent / "queries"
 
@@ -98,3 +102,20 @@ def _statement(place: str, name: str, lines: list[str]) -> str:
             f"{place}: {name} has a % that is no %(name)s placeholder; write %% for the sign itself"
         )
     return text
+
+
+SQL = load()
+"""Every query of the store."""
+
+
+def sql(name: str) -> LiteralString:
+    """The text of a named query."""
+    # Every text in SQL comes from our own files, never from input.
+    return SQL[name]
+
+
+async def run(
+    conn: AsyncConnection[DictRow], name: str, /, **values: object
+) -> AsyncCursor[DictRow]:
+    """Run a named query."""
+    return await conn.execute(sql(name), values)

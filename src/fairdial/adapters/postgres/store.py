@@ -1,19 +1,19 @@
 """The durable truth in PostgreSQL: one class that runs named queries inside one transaction.
 
 Every statement is in `queries/*.sql`, for whoever audits them. Times come in as arguments. Audit
-entries are collected while a transaction runs and sealed as its last act, so that the end of the
-chain is held for as short as it can be. PostgreSQL's own errors leave as `StoreUnavailable`.
+entries are collected while a transaction runs and sealed as its last act, in one trip with the
+commit, so that the end of the chain is held for as short as it can be. Queries that answer nothing
+wait for the next one that does: a lock is held for fewer trips. PostgreSQL's own errors
+leave as `StoreUnavailable`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 from uuid import UUID
 
 import psycopg
@@ -23,13 +23,14 @@ from psycopg.types.json import Jsonb, set_json_dumps
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from pydantic import TypeAdapter
 
-from fairdial.adapters.postgres import queries
 from fairdial.adapters.postgres.gate import facts_from
+from fairdial.adapters.postgres.proof import PostgresProof
+from fairdial.adapters.postgres.queries import run as _run
+from fairdial.adapters.postgres.queries import sql as _sql
 from fairdial.core import audit
 from fairdial.core.abandon import AbandonFigure, AbandonMeasure, AbandonRecord
 from fairdial.core.agent import AgentSession, AgentState
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
-from fairdial.core.audit import AuditEntry
 from fairdial.core.campaign import Campaign, CampaignState
 from fairdial.core.facts import Facts, SuppressionKind
 from fairdial.core.hopper import Again, NextStep
@@ -51,6 +52,7 @@ from fairdial.core.lead import Lead, LeadState, LineType, Party, StatedLocation
 from fairdial.core.number import area_code
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.permit import Permit, Refusal, plain
+from fairdial.core.proof import RULEBOOK_KEPT, KeptRulebook, digest_of, digest_of_files
 from fairdial.core.registry import (
     AreaCopy,
     Coverage,
@@ -59,7 +61,6 @@ from fairdial.core.registry import (
 )
 from fairdial.exceptions import CampaignBusy, Overtaken, StoreUnavailable, WrongInstallation
 from fairdial.ports import (
-    AuditFinding,
     Figures,
     LeadCounts,
     Lease,
@@ -74,9 +75,10 @@ from fairdial.ports import (
 HISTORY = timedelta(days=30)
 """How far back earlier calls are read for what pacing learns from."""
 
-_CAMPAIGN = TypeAdapter(Campaign)
+UNSENT_MAX = 100
+"""How many queries without an answer wait for the next trip at most."""
 
-SQL = queries.load(Path(__file__).parent / "queries")
+_CAMPAIGN = TypeAdapter(Campaign)
 
 set_json_dumps(audit.canonical)
 
@@ -139,61 +141,15 @@ class PostgresStore:
     @asynccontextmanager
     async def transaction(self, *, durable: bool = True) -> AsyncIterator[PostgresTransaction]:
         """All or nothing; see the port."""
-        async with self._connection() as conn, conn.transaction():
-            if not durable:
-                await conn.execute("SET LOCAL synchronous_commit = off")
+        # An exception inside leaves through the pool, which rolls back.
+        async with self._connection() as conn:
             work = PostgresTransaction(conn, self._shelf)
             yield work
-            await work.seal()
+            await work.commit(durable=durable)
 
-    async def audit_entries(self) -> AsyncIterator[AuditEntry]:
-        """The whole chain in order, streamed."""
-        async with (
-            self._connection() as conn,
-            conn.transaction(),
-            conn.cursor(name="audit_entries") as cursor,
-        ):
-            cursor.itersize = 2000
-            await cursor.execute(_sql("audit_entries"))
-            async for row in cursor:
-                yield AuditEntry(**row)
-
-    async def audit_head(self) -> int:
-        """How many entries the chain's head says there are."""
-        async with self._connection() as conn:
-            row = await (await _run(conn, "audit_head_now")).fetchone()
-        assert row is not None, "the migration writes the head of the chain"
-        return int(row["seq"])
-
-    async def audit_findings(self) -> list[AuditFinding]:
-        """Permits and refusals against their digests; attempts against their permits."""
-        findings: list[AuditFinding] = []
-        async with self._connection() as conn, conn.transaction():
-            on_record = {
-                row["subject"]: row["digest"]
-                for row in await (await _run(conn, "digests_on_record")).fetchall()
-            }
-            async with conn.cursor(name="decisions") as cursor:
-                await cursor.execute(_sql("all_decisions"))
-                async for row in cursor:
-                    what = f"{row['what']} {row['id']}"
-                    remade = digest_of(
-                        row["rulebook"], row["tzdata"], row["verdicts"], row["facts"]
-                    )
-                    vouched = on_record.pop(str(row["id"]), None)
-                    if remade != row["digest"]:
-                        findings.append(
-                            AuditFinding(what=what, why="its content does not match its digest")
-                        )
-                    elif vouched != row["digest"]:
-                        findings.append(
-                            AuditFinding(what=what, why="the audit chain does not vouch for it")
-                        )
-            findings += [
-                AuditFinding(what=f"decision {subject}", why="the audit chain names it, it is gone")
-                for subject in on_record
-            ]
-        return findings
+    def proof(self) -> PostgresProof:
+        """The record as an auditor looks at it."""
+        return PostgresProof(self._connection)
 
     async def permit_uses(self) -> dict[AttemptId, bool]:
         """For each permit's attempt: was it used? (For the witness.)"""
@@ -237,7 +193,8 @@ class PostgresTransaction:
     def __init__(self, conn: AsyncConnection[DictRow], shelf: Shelf) -> None:
         self._conn = conn
         self._shelf = shelf
-        self._entries: list[dict[str, Any]] = []
+        self._entries: list[dict[str, str]] = []
+        self._unsent: list[tuple[str, Mapping[str, object]]] = [("begin", {})]
 
     # --- campaigns and lists ----------------------------------------------------------------------
 
@@ -285,8 +242,11 @@ class PostgresTransaction:
             "release_campaign", id=lease.campaign_id, dialer_id=lease.dialer_id, epoch=lease.epoch
         )
 
-    async def hold_campaign(self, lease: Lease) -> None:
-        if await self._maybe("hold_campaign", id=lease.campaign_id, epoch=lease.epoch) is None:
+    async def hold_for_call(self, lease: Lease, number: E164) -> None:
+        held = await self._maybe(
+            "hold_for_call", id=lease.campaign_id, epoch=lease.epoch, number=number
+        )
+        if held is None:
             raise CampaignBusy("another dialer took this campaign over; nothing was dialed")
 
     async def all_campaigns(self) -> list[Campaign]:
@@ -315,6 +275,7 @@ class PostgresTransaction:
             rejected=rejected,
             now=now,
         )
+        await self._send()
         async with (
             self._conn.cursor() as cursor,
             cursor.copy(
@@ -535,7 +496,8 @@ class PostgresTransaction:
     # --- the gate ---------------------------------------------------------------------------------
 
     async def lock_number(self, number: E164) -> None:
-        await self._run("lock_number", number=number)
+        # Waited for, or the moment that is taken after it would lie before it.
+        await self._one("lock_number", number=number)
 
     async def facts(
         self,
@@ -595,10 +557,29 @@ class PostgresTransaction:
         self.audit(
             "refusal.recorded",
             refusal_id,
-            {"number": refusal.number, "reasons": reasons, "digest": digest},
+            {
+                "lead": refusal.lead_id,
+                "number": refusal.number,
+                "reasons": reasons,
+                "next_allowed_at": refusal.next_allowed_at,
+                "digest": digest,
+            },
             actor="permit",
             at=refusal.decided_at,
         )
+
+    async def keep_rulebook(self, rulebook: KeptRulebook) -> None:
+        kept = await self._maybe(
+            "keep_rulebook",
+            hash=rulebook.hash,
+            tzdata=rulebook.tzdata,
+            files=Jsonb(dict(rulebook.files)),
+            first_used_at=rulebook.first_used_at,
+        )
+        if kept is not None:
+            body = {"digest": digest_of_files(rulebook.files), "files": len(rulebook.files)}
+            at = rulebook.first_used_at
+            self.audit(RULEBOOK_KEPT, rulebook.hash, body, actor="permit", at=at)
 
     async def open_attempt(self, permit: Permit, attempt: Attempt) -> None:
         verdicts, facts = plain(permit.verdicts), plain(permit.facts)
@@ -636,9 +617,10 @@ class PostgresTransaction:
             "permit.issued",
             permit.id,
             {
-                "attempt": str(permit.attempt_id),
+                "attempt": permit.attempt_id,
+                "lead": permit.lead_id,
                 "number": permit.number,
-                "expires_at": permit.expires_at.isoformat(),
+                "expires_at": permit.expires_at,
                 "digest": digest,
             },
             actor="permit",
@@ -798,35 +780,30 @@ class PostgresTransaction:
     ) -> None:
         self._entries.append(
             {
-                "kind": kind,
-                "subject": str(subject),
-                "body": plain_map(body),
-                "actor": actor,
-                "at": at,
+                "stamps": audit.stamp(at),
+                "kinds": kind,
+                "subjects": str(subject),
+                "actors": actor,
+                "bodies": audit.canonical(plain_map(body)),
             }
         )
 
-    async def seal(self) -> None:
-        """Append the collected entries to the chain. The store calls it right before commit."""
-        if not self._entries:
-            return
-        head = await self._one("audit_head")
-        seq, prev = int(head["seq"]), head["hash"]
-        for entry in self._entries:
-            seq += 1
-            sealed = audit.seal(seq=seq, prev_hash=prev, **entry)
-            prev = sealed.hash
-            await self._run(
-                "append_audit",
-                seq=sealed.seq,
-                at=sealed.at,
-                kind=sealed.kind,
-                subject=sealed.subject,
-                actor=sealed.actor,
-                body=Jsonb(sealed.body),
-                prev_hash=sealed.prev_hash,
-                hash=sealed.hash,
-            )
+    async def commit(self, *, durable: bool) -> None:
+        """Seal the collected entries and commit, in one trip: the store's last word.
+
+        Whoever seals holds the chain's head until the commit is over, and everybody else waits. So
+        the commit itself does not wait for the disk, and the head is free at once; what waits is a
+        statement of its own behind it, and many transactions share one wait. The log is written in
+        order: what is on disk when that returns is this transaction and all that it built upon.
+        """
+        if self._entries:
+            await self._run("seal_audit", **_columns(self._entries))
+        elif not durable:
+            await self._run("do_not_wait_for_disk")
+        await self._run("commit")
+        if self._entries and durable:
+            await self._run("wait_for_disk")
+        await self._send()
         self._entries.clear()
 
     # --- the picture ------------------------------------------------------------------------------
@@ -903,13 +880,34 @@ class PostgresTransaction:
     # --- running a named query --------------------------------------------------------------------
 
     async def _run(self, name: str, /, **values: object) -> None:
-        await _run(self._conn, name, **values)
+        """Run a query that answers nothing: it goes with the next one whose answer is wanted."""
+        self._unsent.append((name, values))
+        if len(self._unsent) >= UNSENT_MAX:
+            await self._send()
+
+    async def _send(self) -> None:
+        """Send what waits to be sent, in one trip; an error in it is raised here."""
+        async with self._conn.pipeline():
+            await self._put_unsent()
+
+    async def _ask(self, name: str, /, **values: object) -> psycopg.AsyncCursor[DictRow]:
+        """Run a query for its answer, and what waits to be sent before it, in one trip."""
+        if not self._unsent:
+            return await _run(self._conn, name, **values)
+        async with self._conn.pipeline():
+            await self._put_unsent()
+            return await _run(self._conn, name, **values)
+
+    async def _put_unsent(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for name, values in unsent:
+            await _run(self._conn, name, **values)
 
     async def _all(self, name: str, /, **values: object) -> list[DictRow]:
-        return await (await _run(self._conn, name, **values)).fetchall()
+        return await (await self._ask(name, **values)).fetchall()
 
     async def _maybe(self, name: str, /, **values: object) -> DictRow | None:
-        return await (await _run(self._conn, name, **values)).fetchone()
+        return await (await self._ask(name, **values)).fetchone()
 
     async def _one(self, name: str, /, **values: object) -> DictRow:
         row = await self._maybe(name, **values)
@@ -923,19 +921,19 @@ class PostgresTransaction:
 
     async def _many(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
         if rows:
+            await self._send()
             async with self._conn.cursor() as cursor:
                 await cursor.executemany(_sql(name), rows)
-
-
-def digest_of(rulebook: str, tzdata: str, verdicts: Any, facts: Any) -> str:
-    """The digest that ties a permit or refusal to its entry in the audit chain."""
-    body = {"rulebook": rulebook, "tzdata": tzdata, "verdicts": verdicts, "facts": facts}
-    return hashlib.sha256(audit.canonical(body).encode()).hexdigest()
 
 
 def plain_map(body: Mapping[str, Any]) -> dict[str, Any]:
     """An audit body as JSON values only."""
     return {key: plain(value) for key, value in body.items()}
+
+
+def _columns(entries: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Rows as columns: one array for each."""
+    return {name: [entry[name] for entry in entries] for name in entries[0]}
 
 
 _ATTEMPT_FIXED = frozenset(
@@ -1010,17 +1008,6 @@ def _registry_setup(row: DictRow) -> RegistrySetup:
         organization=row["organization"],
         subscription=row["subscription"],
     )
-
-
-def _sql(name: str) -> LiteralString:
-    # Every text in SQL comes from our own files, never from input.
-    return SQL[name]
-
-
-async def _run(
-    conn: AsyncConnection[DictRow], name: str, /, **values: object
-) -> psycopg.AsyncCursor[DictRow]:
-    return await conn.execute(_sql(name), values)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,19 +1,22 @@
--- name: audit_head
--- The end of the chain, held until this transaction ends.
-SELECT seq, hash FROM audit_head FOR UPDATE
+-- name: begin
+-- The first word of a transaction.
+BEGIN
 
--- name: append_audit
--- One entry more at the end of the chain.
-WITH entry AS (
-    INSERT INTO audit_entry (seq, at, kind, subject, actor, body, prev_hash, hash)
-    VALUES (%(seq)s, %(at)s, %(kind)s, %(subject)s, %(actor)s, %(body)s, %(prev_hash)s, %(hash)s)
-)
-UPDATE audit_head SET seq = %(seq)s, hash = %(hash)s WHERE seq = %(seq)s - 1
+-- name: commit
+-- The last word of a transaction.
+COMMIT
 
--- name: audit_entries
--- The whole chain in order.
-SELECT seq, at, kind, subject, actor, body, prev_hash, hash FROM audit_entry ORDER BY seq
+-- name: seal_audit
+-- Append entries at the end of the chain, which is held until this transaction ends; therefore its
+-- commit does not wait for the disk (see wait_for_disk).
+SELECT set_config('synchronous_commit', 'off', true),
+       seal_audit(%(stamps)s::text[], %(kinds)s::text[], %(subjects)s::text[], %(actors)s::text[],
+                  %(bodies)s::text[])
 
--- name: audit_head_now
--- The end of the chain, to read.
-SELECT seq, hash FROM audit_head
+-- name: do_not_wait_for_disk
+-- Let the commit of this transaction return before it is on disk.
+SET LOCAL synchronous_commit = off
+
+-- name: wait_for_disk
+-- Return when every commit so far is on disk: an empty note in the log that is itself waited for.
+SELECT pg_logical_emit_message(true, 'fairdial', '')

@@ -49,9 +49,11 @@ SELECT id, seller_id, definition FROM campaign
                     WHERE campaign_id = campaign.id AND state <> 'logged_out')
         OR EXISTS (SELECT 1 FROM lead WHERE campaign_id = campaign.id AND state = 'claimed'))
 
--- name: hold_campaign
--- Check the fencing token and keep it from changing until this transaction ends.
-SELECT 1 FROM campaign WHERE id = %(id)s AND dialer_epoch = %(epoch)s FOR SHARE
+-- name: hold_for_call
+-- Check the fencing token and keep it from changing, and hold the number as lock_number does, until
+-- this transaction ends; no row means that another dialer took the campaign over.
+SELECT pg_advisory_xact_lock(hashtextextended(%(number)s, 0)) FROM campaign
+ WHERE id = %(id)s AND dialer_epoch = %(epoch)s FOR SHARE
 
 -- name: newest_moment
 -- The newest moment this database knows of; the sandbox's clock goes on from there.

@@ -75,16 +75,11 @@ UPDATE permit SET used_at = %(now)s
 UPDATE permit SET void_at = %(now)s
  WHERE attempt_id = %(attempt_id)s AND used_at IS NULL AND void_at IS NULL RETURNING id
 
--- name: all_decisions
--- Every permit and refusal with its digest, for the audit.
-SELECT 'permit' AS what, id, rulebook, tzdata, verdicts, facts, digest FROM permit
-UNION ALL
-SELECT 'refusal', id, rulebook, tzdata, verdicts, facts, digest FROM refusal
-
--- name: digests_on_record
--- What the audit chain says about the digests of permits and refusals.
-SELECT subject, body ->> 'digest' AS digest FROM audit_entry
- WHERE kind IN ('permit.issued', 'refusal.recorded')
+-- name: keep_rulebook
+-- Keep a rulebook that judges; no row when it is kept already.
+INSERT INTO rulebook (hash, tzdata, files, first_used_at)
+VALUES (%(hash)s, %(tzdata)s, %(files)s, %(first_used_at)s)
+ON CONFLICT (hash) DO NOTHING RETURNING hash
 
 -- name: permit_uses
 -- For each permit: the attempt it allowed and what became of the permit.
