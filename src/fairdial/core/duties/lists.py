@@ -89,7 +89,7 @@ class ListAge:
         )
 
     def judge(self, case: Case) -> Finding:
-        copies = self._copies(case)
+        copies = _copies(self, case)
         name = f"{self.state or self.country or 'the'} {self.list.value} list"
         if not copies:
             return Finding(Ruling.REFUSE, f"never looked into the {name}")
@@ -107,24 +107,25 @@ class ListAge:
             )
         return allowed(f"the copy of the {name} is {max(age, 0)} days old")
 
-    def _copies(self, case: Case) -> list[date]:
-        """The days of the copies that must all be recent.
 
-        Registries that name their country or state are different ones (TPS and CTPS), so the oldest
-        counts. Files without a name for it are copies of one and the same: the newest counts.
-        """
-        named: list[date] = []
-        unnamed: list[date] = []
-        for registry in case.facts.registries:
-            country = registry.country or case.location.country_of_number
-            if (
-                registry.kind is self.list
-                and (self.country is None or country == self.country)
-                and self.state in (None, registry.state)
-            ):
-                is_named = registry.country is not None or registry.state is not None
-                (named if is_named else unnamed).append(registry.as_of)
-        return named or ([max(unnamed)] if unnamed else [])
+def _copies(duty: ListAge, case: Case) -> list[date]:
+    """The days of the copies that must all be recent.
+
+    Registries that name their country or state are different ones (TPS and CTPS), so the oldest
+    counts. Files without a name for it are copies of one and the same: the newest counts.
+    """
+    named: list[date] = []
+    unnamed: list[date] = []
+    for registry in case.facts.registries:
+        country = registry.country or case.location.country_of_number
+        if (
+            registry.kind is duty.list
+            and (duty.country is None or country == duty.country)
+            and duty.state in (None, registry.state)
+        ):
+            is_named = registry.country is not None or registry.state is not None
+            (named if is_named else unnamed).append(registry.as_of)
+    return named or ([max(unnamed)] if unnamed else [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
