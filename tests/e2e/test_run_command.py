@@ -478,6 +478,10 @@ def _docker_stop(command: Command) -> None:
     command.process.terminate()
 
 
+def _timeout(command: Command) -> None:
+    os.killpg(command.process.pid, signal.SIGTERM)
+
+
 @pytest.mark.parametrize(
     ("does", "state", "outcome", "stop"),
     [
@@ -485,8 +489,9 @@ def _docker_stop(command: Command) -> None:
         (TALKS, "talking", "connected", _ctrl_c),
         (TALKS, "talking", "connected", _impatient_ctrl_c),
         (TALKS, "talking", "connected", _docker_stop),
+        (TALKS, "talking", "connected", _timeout),
     ],
-    ids=["phones ring", "people talk", "pressed again and again", "docker stop"],
+    ids=["phones ring", "people talk", "pressed again and again", "docker stop", "timeout"],
 )
 def test_a_stop_ends_every_call_cleanly_with_a_summary(
     ready: Installation, does: str, state: str, outcome: str, stop: Callable[[Command], None]

@@ -74,6 +74,8 @@ class _Process:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            # What a terminal or `timeout` sends to our group is the parent's to act on.
+            start_new_session=True,
         )
         self._tasks = [asyncio.create_task(self._keep_stderr(process))]
         try:

@@ -320,6 +320,8 @@ class SipTelephony:
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
+                    # What a terminal or `timeout` sends to our group is ours to act on.
+                    start_new_session=True,
                 )
         except OSError as failure:
             ours.close()
