@@ -44,5 +44,9 @@ def test_people_are_told_what_a_lawyer_would_tell_them(file: str) -> None:
 
 
 def told(situation: Situation) -> dict[str, str]:
-    """The rules that are told for the call, each in words."""
-    return {rule.id: in_words(duty) for rule, duty in RULEBOOK.told(situation.facts, situation.at)}
+    """The rules that are told for the call and that it says something of, each in words."""
+    return {
+        rule.id: in_words(duty)
+        for rule, duty in RULEBOOK.told(situation.facts, situation.at)
+        if situation.says_of(rule)
+    }

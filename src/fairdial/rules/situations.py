@@ -42,6 +42,7 @@ from fairdial.core.facts import (
 from fairdial.core.ids import E164, CampaignId, Instant, SellerId
 from fairdial.core.lead import ConsentKind, LineType, Party, StatedLocation
 from fairdial.core.outcome import Disposition, Outcome
+from fairdial.core.rules import Rule
 from fairdial.exceptions import RulebookError
 
 CALLER_ID = E164("+12025550100")
@@ -65,9 +66,19 @@ class Situation:
     refused_by: frozenset[str]
     """Exactly the rules whose verdict is not *allow*; empty means that the call is allowed."""
     told: Mapping[str, str] | None = None
-    """Exactly the rules that are told for this call, with their words; None: it does not say."""
+    """The rules that are told for this call, with their words; None: it does not say."""
     words: Mapping[str, Any] = field(default_factory=dict)
     """The situation as it is written, for pages that show it."""
+
+    def says_of(self, rule: Rule) -> bool:
+        """Whether it says if a rule is told: each of its own jurisdiction, and those it names.
+
+        So the example of a state need not repeat what federal law tells beside it.
+        """
+        if self.told is None:
+            return False
+        home = self.file.rpartition("/")[0].removesuffix("/federal")
+        return rule.jurisdiction == home or rule.id in self.told
 
 
 def read_situations(files: Mapping[str, bytes]) -> tuple[Situation, ...]:
