@@ -45,6 +45,7 @@ from fairdial.exceptions import (
 from fairdial.flow.floor import Floor
 from fairdial.flow.intake import Intake, take_in_list, take_in_stop_requests
 from fairdial.flow.registries import import_registry
+from fairdial.memory import put_aside_what_stays
 from fairdial.ports import Clock, Message
 from fairdial.rules import load_rulebook_and_files
 from fairdial.settings import Settings
@@ -206,6 +207,7 @@ async def open_floor(
         rule_files=rule_files,
         is_sandbox=settings.sandbox,
     )
+    put_aside_what_stays()
     try:
         await telephony.start()
     except EngineUnavailable as error:

@@ -30,6 +30,7 @@ from fairdial.exceptions import SettingsError
 from fairdial.flow.floor import Floor
 from fairdial.flow.place_call import place_call
 from fairdial.flow.registries import import_registry
+from fairdial.memory import put_aside_what_stays
 from fairdial.ports import Lease
 from fairdial.rules import load_rulebook_and_files
 from fairdial.settings import Settings
@@ -68,6 +69,7 @@ async def bench(settings: Settings, *, rate: float, seconds: float) -> dict[str,
         async with store._connection() as conn:
             await conn.execute("CREATE TABLE bare (id uuid PRIMARY KEY, number text)")
             await conn.execute("VACUUM ANALYZE")
+        put_aside_what_stays()
         ours = await _open_loop(permit, calls, rate)
         peer = await _open_loop(bare, calls, rate)
     return {

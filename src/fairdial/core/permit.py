@@ -7,12 +7,14 @@ and method, lives for seconds and is used once. Next stop: `flow.place_call`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
+from fairdial.core.audit import canonical
 from fairdial.core.campaign import Method
 from fairdial.core.facts import Facts
 from fairdial.core.ids import E164, AttemptId, CampaignId, Instant, LeadId, PermitId
@@ -174,20 +176,39 @@ def _latest(against: tuple[Verdict, ...]) -> Instant | None:
 
 def plain(value: Any) -> Any:
     """Facts and verdicts as JSON values, for the record: one form, so that hashes agree."""
+    kind = type(value)
+    if kind in _PLAIN_ALREADY:
+        return value
+    fields = _fields_of(kind)  # type: ignore[arg-type]  # a class is hashable
+    if fields is not None:
+        return {name: plain(getattr(value, name)) for name in fields}
     if isinstance(value, StrEnum):
         return value.value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, date):
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, date):  # A moment is one too.
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, Mapping):
         return {str(plain(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
     return str(value)
+
+
+_PLAIN_ALREADY = frozenset({str, int, float, bool, type(None)})
+
+
+@lru_cache(maxsize=256)
+def _fields_of(kind: Hashable) -> tuple[str, ...] | None:
+    fields = getattr(kind, "__dataclass_fields__", None)
+    return None if fields is None else tuple(fields)
+
+
+def written(verdicts: Iterable[Verdict]) -> str:
+    """The canonical text of verdicts. Most are the same as of the call before, and written once."""
+    return f"[{','.join(map(_written, verdicts))}]"
+
+
+@lru_cache(maxsize=16384)
+def _written(verdict: Verdict) -> str:
+    return canonical(plain(verdict))

@@ -9,6 +9,7 @@ but the checkpoints and the hashes of the rulebooks, so that its length does not
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -87,10 +88,17 @@ class ProofFault:
     why: str
 
 
-def digest_of(rulebook: str, tzdata: str, verdicts: Any, facts: Any) -> str:
-    """The digest that ties a permit or refusal to its entry in the audit chain."""
-    body = {"rulebook": rulebook, "tzdata": tzdata, "verdicts": verdicts, "facts": facts}
-    return hashlib.sha256(audit.canonical(body).encode()).hexdigest()
+def digest_of(rulebook: str, tzdata: str, verdicts: str, facts: str) -> str:
+    """The digest that ties a permit or refusal to its entry in the audit chain.
+
+    `verdicts` and `facts` are their canonical texts. What is hashed is the canonical text of all
+    four, put together here so that nothing is written twice.
+    """
+    body = (
+        f'{{"facts":{facts},"rulebook":{json.dumps(rulebook)},'
+        f'"tzdata":{json.dumps(tzdata)},"verdicts":{verdicts}}}'
+    )
+    return hashlib.sha256(body.encode()).hexdigest()
 
 
 def digest_of_files(files: Mapping[str, str]) -> str:
@@ -239,7 +247,10 @@ class ProofWalk:
             return
         self.judgements += 1
         remade = digest_of(
-            judgement.rulebook, judgement.tzdata, judgement.verdicts, judgement.facts
+            judgement.rulebook,
+            judgement.tzdata,
+            audit.canonical(judgement.verdicts),
+            audit.canonical(judgement.facts),
         )
         if remade != judgement.digest:
             self._tell(what, FaultKind.ALTERED, "its content does not match its digest")

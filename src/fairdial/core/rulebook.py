@@ -132,6 +132,8 @@ class Rulebook:
     """By id."""
     places: Places
     """Area codes, states, countries and postal codes."""
+    lookback: timedelta = field(init=False, compare=False, default=timedelta())
+    """How far back `Facts.past_attempts` must reach for every cap to see all it counts."""
     _by_jurisdiction: dict[str, tuple[Rule, ...]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -143,24 +145,13 @@ class Rulebook:
         grouped: dict[str, list[Rule]] = {}
         for rule in self.rules:
             grouped.setdefault(rule.jurisdiction, []).append(rule)
+        object.__setattr__(self, "lookback", _lookback(self.rules))
         self._by_jurisdiction.update({name: tuple(rules) for name, rules in grouped.items()})
 
     @property
     def area_codes(self) -> AreaCodeTable:
         """The area codes and states, for whoever reads numbers and addresses."""
         return self.places.area_codes
-
-    @property
-    def lookback(self) -> timedelta:
-        """How far back `Facts.past_attempts` must reach for every cap to see all it counts."""
-        longest = timedelta(days=1)
-        for rule in self.rules:
-            for value in rule.values:
-                if isinstance(value.duty, (AttemptCap, RestPeriod)):
-                    period = value.duty.period
-                    reach = period.rolling or timedelta(days=period.calendar_days + 1)
-                    longest = max(longest, reach)
-        return longest
 
     def only(self, keep: Callable[[Rule], bool]) -> Rulebook:
         """The same book with fewer rules, for a question that leaves some out; its hash stays."""
@@ -283,6 +274,17 @@ class Rulebook:
             Ruling.ALLOW,
             f"judged by the law of {', '.join(n.upper() for n in countries)}",
         )
+
+
+def _lookback(rules: tuple[Rule, ...]) -> timedelta:
+    longest = timedelta(days=1)
+    for rule in rules:
+        for value in rule.values:
+            if isinstance(value.duty, (AttemptCap, RestPeriod)):
+                period = value.duty.period
+                reach = period.rolling or timedelta(days=period.calendar_days + 1)
+                longest = max(longest, reach)
+    return longest
 
 
 def _judge_on_one_day(plan: _Plan, case: Case) -> list[Verdict]:

@@ -70,6 +70,8 @@ async def _judge(
             is_agent_guaranteed=is_agent_guaranteed,
             abandon_figures=abandonment.figures if abandonment else (),
         )
+        # The lock on the number may have been waited for.
+        now = floor.clock.now()
         decision = permit.issue(
             facts,
             floor.rulebook,

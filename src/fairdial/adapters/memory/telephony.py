@@ -43,6 +43,7 @@ class MemoryTelephony:
         self._is_up = False
         self.wire: list[AttemptId] = []
         """Every INVITE that left, in order: what a carrier would have seen."""
+        self._dialed: set[AttemptId] = set()
         self.answered: set[AttemptId] = set()
         self.up: dict[AttemptId, Permit] = {}
         self.bridges: dict[AttemptId, SessionId] = {}
@@ -72,7 +73,7 @@ class MemoryTelephony:
             raise PermitMisused(f"the permit of attempt {permit.attempt_id} has expired")
         if ring_s < 15:
             raise PermitMisused(f"{ring_s} s of ringing is under the lawful 15 s")
-        if permit.attempt_id in self.wire or self.drops_dials:
+        if permit.attempt_id in self._dialed or self.drops_dials:
             return
         if self.declines:
             self.declined += 1
@@ -81,6 +82,7 @@ class MemoryTelephony:
             )
             return
         self.wire.append(permit.attempt_id)
+        self._dialed.add(permit.attempt_id)
         self.up[permit.attempt_id] = permit
         self._tell(CallDialed(attempt_id=permit.attempt_id, at=self._clock.now()))
 

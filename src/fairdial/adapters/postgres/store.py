@@ -9,12 +9,14 @@ leave as `StoreUnavailable`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from datetime import date, timedelta
 from typing import Any, cast
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection
@@ -51,7 +53,7 @@ from fairdial.core.intake import NewLead
 from fairdial.core.lead import Lead, LeadState, LineType, Party, StatedLocation
 from fairdial.core.number import area_code
 from fairdial.core.outcome import Disposition, Outcome
-from fairdial.core.permit import Permit, Refusal, plain
+from fairdial.core.permit import Permit, Refusal, plain, written
 from fairdial.core.proof import RULEBOOK_KEPT, KeptRulebook, digest_of, digest_of_files
 from fairdial.core.registry import (
     AreaCopy,
@@ -72,6 +74,11 @@ from fairdial.ports import (
     Shelf,
 )
 
+FRESH_S = 1.0
+"""How long after its use a connection is taken to be alive."""
+TAKEN_OVER = "FD001"
+"""What the function hold_for_call raises."""
+GONE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 HISTORY = timedelta(days=30)
 """How far back earlier calls are read for what pacing learns from."""
 
@@ -100,11 +107,12 @@ class PostgresStore:
             kwargs={
                 "row_factory": dict_row,
                 "autocommit": True,
-                "options": "-c timezone=UTC",
+                "options": "-c timezone=UTC -c plan_cache_mode=force_generic_plan -c jit=off",
                 "application_name": "fairdial",
             },
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
         )
+        self._used_at: WeakKeyDictionary[AsyncConnection[DictRow], float] = WeakKeyDictionary()
 
     async def __aenter__(self) -> PostgresStore:
         try:
@@ -176,15 +184,24 @@ class PostgresStore:
             raise StoreUnavailable(
                 f"the database's disk is full: {error}; free some space, then start again"
             ) from error
-        except (
-            psycopg.OperationalError,
-            psycopg.InterfaceError,
-            psycopg.InternalError,
-        ) as error:
+        except psycopg.Error as error:
+            if isinstance(error, psycopg.DatabaseError) and error.sqlstate == TAKEN_OVER:
+                raise CampaignBusy(
+                    "another dialer took this campaign over; nothing was dialed"
+                ) from error
+            if not isinstance(error, GONE):
+                raise
             raise StoreUnavailable(
                 f"the database went away: {_first_line(error)}; once it is back, start again: "
                 "what was under way is recovered"
             ) from error
+
+    async def _check(self, conn: AsyncConnection[DictRow]) -> None:
+        """Whether a connection still is one. One that was used a moment ago need not be asked."""
+        now = asyncio.get_running_loop().time()
+        if now - self._used_at.get(conn, -FRESH_S) >= FRESH_S:
+            await AsyncConnectionPool.check_connection(conn)
+        self._used_at[conn] = now
 
 
 class PostgresTransaction:
@@ -243,11 +260,7 @@ class PostgresTransaction:
         )
 
     async def hold_for_call(self, lease: Lease, number: E164) -> None:
-        held = await self._maybe(
-            "hold_for_call", id=lease.campaign_id, epoch=lease.epoch, number=number
-        )
-        if held is None:
-            raise CampaignBusy("another dialer took this campaign over; nothing was dialed")
+        await self._run("hold_for_call", id=lease.campaign_id, epoch=lease.epoch, number=number)
 
     async def all_campaigns(self) -> list[Campaign]:
         return [_campaign(row) for row in await self._all("all_campaigns")]
@@ -536,7 +549,7 @@ class PostgresTransaction:
         ]
 
     async def save_refusal(self, refusal_id: UUID, refusal: Refusal) -> None:
-        verdicts, facts = plain(refusal.verdicts), plain(refusal.facts)
+        verdicts, facts = written(refusal.verdicts), audit.canonical(plain(refusal.facts))
         digest = digest_of(refusal.rulebook, refusal.tzdata, verdicts, facts)
         reasons = [verdict.rule for verdict in refusal.reasons] or ["no_rule_applies"]
         await self._run(
@@ -550,8 +563,8 @@ class PostgresTransaction:
             reasons=reasons,
             rulebook=refusal.rulebook,
             tzdata=refusal.tzdata,
-            verdicts=Jsonb(verdicts),
-            facts=Jsonb(facts),
+            verdicts=verdicts,
+            facts=facts,
             digest=digest,
         )
         self.audit(
@@ -582,7 +595,7 @@ class PostgresTransaction:
             self.audit(RULEBOOK_KEPT, rulebook.hash, body, actor="permit", at=at)
 
     async def open_attempt(self, permit: Permit, attempt: Attempt) -> None:
-        verdicts, facts = plain(permit.verdicts), plain(permit.facts)
+        verdicts, facts = written(permit.verdicts), audit.canonical(plain(permit.facts))
         digest = digest_of(permit.rulebook, permit.tzdata, verdicts, facts)
         await self._run(
             "save_permit",
@@ -597,8 +610,8 @@ class PostgresTransaction:
             expires_at=permit.expires_at,
             rulebook=permit.rulebook,
             tzdata=permit.tzdata,
-            verdicts=Jsonb(verdicts),
-            facts=Jsonb(facts),
+            verdicts=verdicts,
+            facts=facts,
             digest=digest,
         )
         await self._run(

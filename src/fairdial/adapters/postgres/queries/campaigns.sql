@@ -51,9 +51,8 @@ SELECT id, seller_id, definition FROM campaign
 
 -- name: hold_for_call
 -- Check the fencing token and keep it from changing, and hold the number as lock_number does, until
--- this transaction ends; no row means that another dialer took the campaign over.
-SELECT pg_advisory_xact_lock(hashtextextended(%(number)s, 0)) FROM campaign
- WHERE id = %(id)s AND dialer_epoch = %(epoch)s FOR SHARE
+-- this transaction ends; raises FD001 when another dialer took the campaign over.
+SELECT hold_for_call(%(id)s, %(epoch)s, %(number)s)
 
 -- name: newest_moment
 -- The newest moment this database knows of; the sandbox's clock goes on from there.
