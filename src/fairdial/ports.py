@@ -22,12 +22,13 @@ from fairdial.core.attempt import Message as Message
 from fairdial.core.audit import AuditEntry
 from fairdial.core.campaign import Campaign, CampaignState
 from fairdial.core.checkpoint import ChainHead, Checkpoint
-from fairdial.core.facts import Facts, SuppressionKind
+from fairdial.core.facts import Emergency, Facts, SuppressionKind
 from fairdial.core.hopper import NextStep
 from fairdial.core.ids import (
     E164,
     AttemptId,
     CampaignId,
+    ConsentId,
     DialerId,
     Instant,
     LeadId,
@@ -37,6 +38,15 @@ from fairdial.core.ids import (
 )
 from fairdial.core.intake import NewLead
 from fairdial.core.lead import Lead
+from fairdial.core.ledger import (
+    ConsentRecord,
+    DeclaredEmergency,
+    KnownNumber,
+    LineTypeRecord,
+    ReassignedRecord,
+    RelationshipRecord,
+    RestrictionRecord,
+)
 from fairdial.core.permit import Permit, Refusal
 from fairdial.core.proof import KeptJudgement, KeptRulebook, RecordItem
 from fairdial.core.registry import (
@@ -403,6 +413,81 @@ class RegistryLibrary(Shelf, Protocol):
         """Remove a version, or what is left of one. Whoever has it open can read on."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """Who says something about people, as of which day, and when we write it down."""
+
+    source: str
+    as_of: date
+    now: Instant
+
+
+class Ledger(Protocol):
+    """Facts about people, each with its age and source. Nothing is edited that was once leaned on:
+    a newer consent is a new row, a revocation is written once, an answer stays beside the next.
+
+    Bulk verbs take any number of records in bounded memory; no two of one call are about the same
+    thing. A statement that is older than what its source said before changes nothing.
+    """
+
+    async def record_consent(
+        self, consent: ConsentRecord, seller_id: SellerId, now: Instant
+    ) -> ConsentId | None:
+        """Keep one permission; None when it is on record already."""
+
+    async def keep_consents(
+        self, consents: Iterable[ConsentRecord], seller_id: SellerId, now: Instant
+    ) -> int:
+        """Keep permissions; returns how many were not on record yet.
+
+        One that a revocation on record ends is kept as revoked, whenever it comes in.
+        """
+
+    async def revoke_consents(
+        self,
+        number: E164,
+        seller_id: SellerId,
+        *,
+        revoked_at: Instant,
+        revoked_by: str,
+        now: Instant,
+    ) -> list[ConsentId]:
+        """A person took back every permission given until then; returns the ones that end now."""
+
+    async def keep_relationships(
+        self, records: Iterable[RelationshipRecord], seller_id: SellerId, said: Statement
+    ) -> int:
+        """Keep what a source says of past dealings; returns how many are new or newer."""
+
+    async def keep_restrictions(
+        self, records: Iterable[RestrictionRecord], seller_id: SellerId, said: Statement
+    ) -> int:
+        """Keep what a source says of restrictions; returns how many are new or newer."""
+
+    async def keep_line_types(self, records: Iterable[LineTypeRecord], said: Statement) -> int:
+        """Keep looked-up types of lines, for every seller; returns how many are new or newer."""
+
+    async def keep_reassigned(self, records: Iterable[ReassignedRecord], said: Statement) -> int:
+        """Keep answers of the Reassigned Numbers Database; returns how many are new.
+
+        Of two answers to one question of one day the one that forbids stands.
+        """
+
+    async def declare_emergency(self, emergency: Emergency, now: Instant) -> DeclaredEmergency:
+        """Enter a declared emergency."""
+
+    async def end_emergencies(
+        self, jurisdiction: str, *, until_at: Instant, ended_by: str
+    ) -> list[DeclaredEmergency]:
+        """End every declaration of a jurisdiction that would still hold; returns them as ended."""
+
+    async def emergencies(self) -> list[DeclaredEmergency]:
+        """Every declared emergency, the newest first; also those that are over."""
+
+    async def known(self, number: E164, seller_id: SellerId, seller: str) -> KnownNumber:
+        """Everything on record about one number towards one seller."""
+
+
 class Transaction(Protocol):
     """One transaction on the durable truth. State changes name the state they expect.
 
@@ -448,7 +533,10 @@ class Transaction(Protocol):
         rejected: int,
         now: Instant,
     ) -> int:
-        """Keep a list and its leads, all or nothing; returns how many leads."""
+        """Keep a list and its leads, all or nothing; returns how many leads.
+
+        What its rows say of consent and dealings goes to the `ledger`.
+        """
 
     async def known_numbers(self, campaign_id: CampaignId) -> set[str]:
         """The numbers that leads of the campaign have already."""
@@ -516,6 +604,10 @@ class Transaction(Protocol):
     async def sellers(self) -> dict[SellerId, str]:
         """Every seller that calls are made for, with its name."""
 
+    @property
+    def ledger(self) -> Ledger:
+        """The facts about people, written by this transaction."""
+
     # the gate
     async def lock_number(self, number: E164) -> None:
         """One judgement of a number at a time."""
@@ -571,8 +663,11 @@ class Transaction(Protocol):
     async def open_attempts_to(self, number: E164, seller_id: SellerId) -> list[AttemptId]:
         """Attempts to a number for a seller that are not ended."""
 
-    async def suppressed_in_flight(self, campaign_id: CampaignId) -> list[AttemptId]:
-        """Unanswered calls to numbers that were suppressed after their permit."""
+    async def unwanted_in_flight(self, campaign_id: CampaignId) -> dict[AttemptId, str]:
+        """Unanswered calls whose person asked to stop, or revoked consent, after the permit: why.
+
+        A call is taken back for a revocation only if its permit knew of the consent.
+        """
 
     async def abandon_record(
         self, campaign_id: CampaignId, measure: AbandonMeasure, now: Instant

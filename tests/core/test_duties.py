@@ -219,3 +219,46 @@ def test_of_registries_with_names_each_must_be_fresh_and_of_nameless_copies_the_
     assert ruling(("october.csv", None, 40), ("november.csv", None, 3)) is ALLOW
     assert ruling(("us", "US", 40), ("november.csv", None, 3)) is REFUSE
     assert ruling() is REFUSE
+
+
+WRITTEN = kind("consent", 'needs = "written"')
+EXPRESS = kind("consent", 'needs = "express"')
+
+
+def test_a_later_spoken_yes_does_not_hide_an_older_signature() -> None:
+    both = ["express 2026-11-20", "written 2026-06-01"]
+    assert judged(WRITTEN, consent=both).why == "written consent of 2026-06-01"
+    assert judged(EXPRESS, consent=both).why == "express consent of 2026-11-20"
+
+
+@pytest.mark.parametrize(
+    "newer", ["written 2026-11-20 until 2026-12-01", "written 2026-11-20 survey"]
+)
+def test_a_newer_consent_that_does_not_cover_the_call_hides_none_that_does(newer: str) -> None:
+    assert judged(WRITTEN, consent=newer).ruling is REFUSE
+    assert judged(WRITTEN, consent=[newer, "written 2026-06-01"]).ruling is ALLOW
+
+
+def test_a_revocation_ends_every_consent_before_it_and_none_after_it() -> None:
+    before = ["express 2026-11-20", "written 2026-06-01"]
+    revoked = datetime(2026, 11, 25, tzinfo=UTC).date()
+    ended = judged(WRITTEN, consent=before, revoked=revoked)
+    assert (ended.ruling, ended.why) == (REFUSE, "consent was revoked on 2026-11-25")
+    anew = judged(EXPRESS, consent=["express 2026-11-26", *before], revoked=revoked)
+    assert anew.why == "express consent of 2026-11-26"
+
+
+def test_a_revocation_forbids_also_where_no_consent_was_on_record() -> None:
+    rule = kind("revocation", "")
+    revoked = datetime(2026, 11, 25, tzinfo=UTC).date()
+    assert judged(rule, revoked=revoked).ruling is REFUSE
+    assert judged(rule, revoked=revoked, consent="written 2026-06-01").ruling is REFUSE
+    assert judged(rule, revoked=revoked, consent="written 2026-11-26").ruling is ALLOW
+    assert judged(rule).ruling is ALLOW
+
+
+def test_the_older_of_the_consents_that_are_leaned_on_must_be_covered_by_the_answer() -> None:
+    rule = kind("reassigned", "days_max = 31")
+    both = ["express 2026-11-20", "written 2026-06-01"]
+    assert judged(rule, consent=both, reassigned="no 2026-12-01 since 2026-06-01").ruling is ALLOW
+    assert judged(rule, consent=both, reassigned="no 2026-12-01 since 2026-11-20").ruling is REFUSE

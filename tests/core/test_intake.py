@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairdial.core.facts import Relationship, RelationshipKind, Restriction
 from fairdial.core.ids import E164
 from fairdial.core.intake import (
     CELL_CHARS_MAX,
@@ -26,7 +27,8 @@ from fairdial.core.lead import ConsentKind, LineType, Party, StatedLocation
 
 HEADER = (
     "Phone", "Name", "State", "Zip", "Time Zone", "Country", "Contact", "Business", "Consent",
-    "Consent Date", "Age",
+    "Consent Date", "Last Purchase Date", "Last Inquiry", "Contract End Date", "Do not contact by",
+    "Age",
 )  # fmt: skip
 PERSON = {"Phone": "(212) 555-0142", "Name": "Rosa Vale"}
 
@@ -209,6 +211,39 @@ def test_no_consent_is_no_consent(cell: str) -> None:
 )
 def test_a_consent_that_proves_nothing_rejects_the_row(consent: str, day: str, reason: str) -> None:
     assert reason in why(Consent=consent, Consent_Date=day)
+
+
+def test_reads_when_the_person_bought_asked_and_until_when_a_contract_runs() -> None:
+    found = lead(
+        Last_Purchase_Date="2026-03-04", Last_Inquiry="2026-10-01", Contract_End_Date="2027-01-31"
+    )
+    assert found.relationships == (
+        Relationship(kind=RelationshipKind.PURCHASE, last_on=date(2026, 3, 4)),
+        Relationship(kind=RelationshipKind.INQUIRY, last_on=date(2026, 10, 1)),
+        Relationship(kind=RelationshipKind.CONTRACT, last_on=date(2027, 1, 31)),
+    )
+    assert lead(Last_Purchase_Date="n/a").relationships == ()
+
+
+@pytest.mark.parametrize("column", ["Last_Purchase_Date", "Last_Inquiry", "Contract_End_Date"])
+def test_a_dealing_on_a_day_that_cannot_be_read_rejects_the_row(column: str) -> None:
+    found = read(**{column: "03/04/2026"})
+    assert isinstance(found, RejectedRow)
+    assert found.kind is RejectKind.RELATIONSHIP
+    assert "write it as 2026-11-20" in found.why
+
+
+def test_reads_what_forbids_calls() -> None:
+    both = (Restriction.ATTORNEY, Restriction.WORK)
+    assert lead(Do_not_contact_by="Lawyer; place of work").restrictions == both
+    assert lead(Do_not_contact_by="work and attorney").restrictions == both
+    assert lead(Do_not_contact_by="no").restrictions == ()
+
+
+def test_a_restriction_that_is_not_known_rejects_the_row() -> None:
+    found = read(Do_not_contact_by="attorney, after six")
+    assert isinstance(found, RejectedRow)
+    assert found.kind is RejectKind.RESTRICTION
 
 
 def test_a_company_name_or_an_odd_line_type_is_kept_and_judged_strictly() -> None:

@@ -173,7 +173,7 @@ calls = st.builds(
         party=party,
         line_type=kind,
         stated=stated,
-        consent=consent,
+        consents=() if consent is None else (consent,),
         relationships=() if dealing is None else (dealing,),
     ),
     st.sampled_from(CODES),
@@ -259,7 +259,7 @@ HOLIDAYS = {
 
 def texas_knows_the_person(facts: Facts, today: date) -> bool:
     """Requested calls, contracts and relationships are left to the federal window there."""
-    if facts.consent is not None:
+    if facts.consents:
         return True
     return any(
         {
@@ -299,13 +299,13 @@ def naively_open(facts: Facts, now: datetime) -> bool:
             elif state == "PA":
                 changed = local.date() >= date(2026, 10, 18)
                 hours = ((9, 19), (9, 19), None) if changed else hours
-            elif (state == "UT" and facts.consent is not None) or (
+            elif (state == "UT" and facts.consents) or (
                 state == "TX" and texas_knows_the_person(facts, today_latest)
             ):
                 hours = ((8, 21),) * 3
             else:
                 hours = HOURS.get(str(state), hours)
-            is_lifted = state == "UT" and facts.consent is not None
+            is_lifted = state == "UT" and bool(facts.consents)
             if local.date() in HOLIDAYS.get(str(state), ()) and not is_lifted:
                 return False
             today = hours[column]

@@ -12,6 +12,7 @@ from fairdial.cli.audit import audit_cli
 from fairdial.cli.bench import bench_cli
 from fairdial.cli.calls import demo, run, suppress
 from fairdial.cli.judge import abandonment, explain, preflight
+from fairdial.cli.ledger import consent_cli, emergency_cli, facts_cli
 from fairdial.cli.registry import registry_cli
 from fairdial.cli.rules import rules_cli
 from fairdial.cli.shell import EXIT_INTERRUPTED, EXIT_OUR_FAULT, err, out
@@ -29,6 +30,9 @@ for command in (demo, run, suppress, explain, preflight, abandonment):
 cli.add_typer(audit_cli, name="audit")
 cli.add_typer(rules_cli, name="rules")
 cli.add_typer(registry_cli, name="registry")
+cli.add_typer(consent_cli, name="consent")
+cli.add_typer(emergency_cli, name="emergency")
+cli.add_typer(facts_cli, name="facts")
 cli.add_typer(bench_cli, name="bench")
 
 

@@ -181,6 +181,9 @@ class OptedOut:
 class HangUpAsked:
     """Somebody of ours wants this call to end: the agent, an operator, a suppression."""
 
+    why: str | None = None
+    """What forbids the call since its permit, for the record; None when somebody simply asked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentLost:

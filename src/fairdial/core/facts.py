@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from fairdial.core.abandon import AbandonFigure
 from fairdial.core.campaign import Method, Purpose
-from fairdial.core.ids import E164, CampaignId, Instant, SellerId
+from fairdial.core.ids import E164, CampaignId, ConsentId, Instant, SellerId
 from fairdial.core.lead import ConsentKind, LineType, Party, StatedLocation
 from fairdial.core.outcome import Disposition, Outcome
 
@@ -66,6 +66,8 @@ class Registry:
 class Consent:
     """A recorded permission of the called party towards a seller."""
 
+    id: ConsentId | None = None
+    """Its row in the ledger, where the proof is kept; None where it was only stated."""
     kind: ConsentKind
     given_on: date
     source: str
@@ -79,6 +81,15 @@ class Consent:
     """What it was given for; empty: for every purpose of this seller."""
     evidence: str | None = None
     """Where the proof lies: the text's id, the recording, the form's record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """A person took back every consent towards a seller that was given until then."""
+
+    revoked_at: Instant
+    revoked_by: str | None = None
+    """The channel: a letter, an agent, a text message."""
 
 
 class RelationshipKind(StrEnum):
@@ -96,6 +107,8 @@ class Relationship:
 
     kind: RelationshipKind
     last_on: date
+    source: str | None = None
+    """Who says so; None where it was only stated."""
 
 
 class Restriction(StrEnum):
@@ -177,7 +190,11 @@ class Facts:
     suppressions: tuple[Suppression, ...]
     registries: tuple[Registry, ...]
     """The registries that were looked into, with the day of our copy. An absent one was not."""
-    consent: Consent | None
+    consents: tuple[Consent, ...] = ()
+    """All on record, also those that were revoked or ran out, the newest first: each rule leans on
+    the newest that covers the call, so none hides another."""
+    revocation: Revocation | None = None
+    """The newest; also where no consent was on record that it could end."""
     relationships: tuple[Relationship, ...] = ()
     restrictions: tuple[Restriction, ...] = ()
     reassigned: ReassignedAnswer | None = None

@@ -15,6 +15,8 @@ AgentId = NewType("AgentId", UUID)
 SessionId = NewType("SessionId", UUID)
 """One agent session: one agent's time at the desk."""
 DialerId = NewType("DialerId", UUID)
+ConsentId = NewType("ConsentId", UUID)
+EmergencyId = NewType("EmergencyId", UUID)
 
 E164 = NewType("E164", str)
 """A telephone number in E.164 form, plus sign included: `+12125550142`."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from fairdial.core.facts import Relationship, RelationshipKind, Restriction
 from fairdial.core.ids import E164
 from fairdial.core.jurisdiction import is_zone
 from fairdial.core.lead import ConsentKind, LineType, Party, StatedLocation
@@ -49,6 +50,10 @@ class Role(StrEnum):
     PARTY = "party"
     CONSENT = "consent"
     CONSENT_ON = "consent_on"
+    PURCHASED_ON = "purchased_on"
+    INQUIRED_ON = "inquired_on"
+    CONTRACT_ENDS_ON = "contract_ends_on"
+    RESTRICTION = "restriction"
     EXTERNAL_ID = "external_id"
     REJECT_NOTE = "reject_note"
     """Written by our own reject file beside the original columns; ignored when it comes back."""
@@ -80,6 +85,21 @@ ACCEPTED_NAMES: Mapping[Role, tuple[str, ...]] = {
     Role.CONSENT_ON: (
         "consent date", "consent on", "consented on", "consent given on", "date of consent",
         "permission date",
+    ),
+    Role.PURCHASED_ON: (
+        "last purchase date", "last purchase", "last purchase on", "purchase date", "purchased on",
+        "last order date", "last order", "last payment date", "last transaction date",
+    ),
+    Role.INQUIRED_ON: (
+        "last inquiry date", "last inquiry", "last inquiry on", "inquiry date", "inquired on",
+        "last enquiry date", "last enquiry", "enquiry date", "application date",
+    ),
+    Role.CONTRACT_ENDS_ON: (
+        "contract end date", "contract end", "contract ends on", "contract ends", "contract until",
+        "contract expiry date",
+    ),
+    Role.RESTRICTION: (
+        "do not contact by", "do not call by", "restriction", "restrictions", "contact restriction",
     ),
     Role.EXTERNAL_ID: (
         "external id", "id", "customer id", "crm id", "lead id", "record id", "account id",
@@ -125,6 +145,13 @@ _WITHDRAWN = frozenset(
     {"revoked", "withdrawn", "stop", "opt out", "opted out", "optout", "do not call", "dnc"}
 )
 
+_RESTRICTIONS: Mapping[str, Restriction] = {
+    "attorney": Restriction.ATTORNEY, "lawyer": Restriction.ATTORNEY,
+    "represented": Restriction.ATTORNEY, "represented by attorney": Restriction.ATTORNEY,
+    "work": Restriction.WORK, "workplace": Restriction.WORK, "place of work": Restriction.WORK,
+    "employer": Restriction.WORK,
+}  # fmt: skip
+
 _STATES: Mapping[str, str] = {
     "alabama": "AL", "alaska": "AK", "arizona": "AZ", "arkansas": "AR", "california": "CA",
     "colorado": "CO", "connecticut": "CT", "delaware": "DE", "district of columbia": "DC",
@@ -169,6 +196,8 @@ class RejectKind(StrEnum):
     PERSON = "person"
     LOCATION = "location"
     CONSENT = "consent"
+    RELATIONSHIP = "relationship"
+    RESTRICTION = "restriction"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +211,9 @@ class NewLead:
     line_type: LineType
     consent: ConsentKind | None
     consent_on: date | None
+    relationships: tuple[Relationship, ...] = ()
+    """The dealings that the row names, one of a kind."""
+    restrictions: tuple[Restriction, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
     row: int
     """The line of the file on which the row begins; the header is usually line 1."""
@@ -364,6 +396,8 @@ class _Reading:
             number = self._number(country or self.region)
             location = self._location(number, country, attributes)
             consent, consent_on = self._consent()
+            relationships = self._relationships()
+            restrictions = self._restrictions()
             name = self._name()
         except _FaultError as fault:
             return RejectedRow(line=self.row, kind=fault.kind, why=fault.why, original=self.cells)
@@ -378,6 +412,8 @@ class _Reading:
             line_type=self._line_type(attributes),
             consent=consent,
             consent_on=consent_on,
+            relationships=relationships,
+            restrictions=restrictions,
             attributes=attributes,
             row=self.row,
         )
@@ -472,7 +508,31 @@ class _Reading:
                 RejectKind.CONSENT,
                 f"the consent {shown(text)} has no date: add the day it was given, or write no.",
             )
-        return kind, _consent_day(day)
+        return kind, _day(day, "the consent date", RejectKind.CONSENT)
+
+    def _relationships(self) -> tuple[Relationship, ...]:
+        return tuple(
+            Relationship(kind=kind, last_on=_day(day, what, RejectKind.RELATIONSHIP))
+            for role, kind, what in _DEALINGS
+            if (day := self._cell(role))
+        )
+
+    def _restrictions(self) -> tuple[Restriction, ...]:
+        """What forbids calls. A word that is not known rejects: it was meant to prevent one."""
+        text = self._cell(Role.RESTRICTION)
+        found: list[Restriction] = []
+        for part in re.split(r"[,;/+&]|\band\b", text.lower()):
+            key = header_key(part)
+            if key in ("", "no", "false", "0"):
+                continue
+            if key not in _RESTRICTIONS:
+                raise _FaultError(
+                    RejectKind.RESTRICTION,
+                    f"the restriction {shown(text)} is not known: write attorney, work, or leave "
+                    "it empty.",
+                )
+            found.append(_RESTRICTIONS[key])
+        return tuple(sorted(set(found)))
 
     def _name(self) -> str:
         parts = (self._cell(Role.FIRST_NAME), self._cell(Role.LAST_NAME))
@@ -590,15 +650,22 @@ def _postal_code(text: str, state: str | None) -> str:
     )
 
 
-def _consent_day(text: str) -> date:
+_DEALINGS = (
+    (Role.PURCHASED_ON, RelationshipKind.PURCHASE, "the last purchase date"),
+    (Role.INQUIRED_ON, RelationshipKind.INQUIRY, "the last inquiry date"),
+    (Role.CONTRACT_ENDS_ON, RelationshipKind.CONTRACT, "the contract end date"),
+)
+
+
+def _day(text: str, what: str, kind: RejectKind) -> date:
     match = re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2})([T ][0-9:.+Z-]{4,32})?", text)
     try:
         return date.fromisoformat(match[1] if match else "")
     except ValueError:
         raise _FaultError(
-            RejectKind.CONSENT,
+            kind,
             # 03/04/2026 is March in one country and April in the next: never guessed.
-            f"the consent date {shown(text)} cannot be read: write it as 2026-11-20.",
+            f"{what} {shown(text)} cannot be read: write it as 2026-11-20.",
         ) from None
 
 

@@ -96,6 +96,9 @@ async def _apply(floor: Floor, attempt_id: AttemptId, event: line.Event, now: In
         if stepped.attempt is before and isinstance(event, line.OptedOut):
             log.info("a key was pressed; while the call is %s it means nothing", before.state.value)
         await record(tx, floor, before, stepped, now)
+        if isinstance(event, line.HangUpAsked) and event.why and stepped.attempt is not before:
+            taken_back = {"number": before.number, "why": event.why, "state": before.state}
+            tx.audit("attempt.taken_back", before.id, taken_back, actor="dialer", at=now)
     if stepped.attempt.state is not before.state:
         log.info("%s", _in_words(stepped.attempt))
     learn(floor, before, stepped.attempt)

@@ -302,14 +302,14 @@ class Dialer:
         floor, now = self.floor, self.floor.clock.now()
         async with floor.store.transaction() as tx:
             overdue = await tx.overdue_attempts(self.campaign.id, now)
-            suppressed = await tx.suppressed_in_flight(self.campaign.id)
+            unwanted = await tx.unwanted_in_flight(self.campaign.id)
         for attempt_id in overdue:
             with about(attempt_id):
                 await apply(floor, attempt_id, line.DeadlinePassed(), now)
-        for attempt_id in suppressed:
+        for attempt_id, why in unwanted.items():
             with about(attempt_id):
-                log.info("the number was suppressed while its phone rang; the call is taken back")
-                await apply(floor, attempt_id, line.HangUpAsked(), now)
+                log.info("%s while the phone rang; the call is taken back", why)
+                await apply(floor, attempt_id, line.HangUpAsked(why=why), now)
         await agent_desk.end_overdue_wrap_ups(floor, self.campaign.id)
         await match_waiting(floor, self.campaign.id)
 

@@ -15,6 +15,7 @@ from fairdial.core.campaign import Campaign
 from fairdial.core.ids import E164, LeadId, ListId
 from fairdial.core.intake import NewLead, RejectedRow, RejectKind
 from fairdial.flow.floor import Floor
+from fairdial.flow.ledger import keep_facts_of_list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +60,19 @@ async def take_in_list(
         if leads:
             list_id = ListId(floor.ids.new())
             await tx.add_list(list_id, campaign, leads, source=source, rejected=rejected, now=now)
+            facts = await keep_facts_of_list(
+                tx, campaign, [lead for _, lead in leads], source=source, now=now
+            )
             tx.audit(
                 "list.imported",
                 list_id,
-                {"source": source, "accepted": len(leads), "rejected": rejected, "known": known},
+                {
+                    "source": source,
+                    "accepted": len(leads),
+                    "rejected": rejected,
+                    "known": known,
+                    "facts": facts,
+                },
                 actor="operator",
                 at=now,
             )

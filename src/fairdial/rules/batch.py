@@ -28,6 +28,7 @@ from fairdial.core.facts import (
     Registry,
     Relationship,
     RelationshipKind,
+    Revocation,
     Suppression,
     SuppressionKind,
 )
@@ -234,7 +235,10 @@ def facts_of_row(row: Mapping[str, str], now: Instant, rulebook: Rulebook) -> Fa
             for country in sorted(countries)
             for kind in (SuppressionKind.NATIONAL, SuppressionKind.STATE)
         ),
-        consent=consent,
+        consents=() if consent is None else (consent,),
+        revocation=None
+        if consent is None or consent.revoked_at is None
+        else Revocation(revoked_at=consent.revoked_at),
         relationships=_relationships(row["relationship"]),
         reassigned=None
         if consent is None

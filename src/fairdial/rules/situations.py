@@ -8,7 +8,7 @@ nothing here decides about a call.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
@@ -36,6 +36,7 @@ from fairdial.core.facts import (
     Relationship,
     RelationshipKind,
     Restriction,
+    Revocation,
     Suppression,
     SuppressionKind,
 )
@@ -148,7 +149,8 @@ def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
     """
     left = dict(given)
     take = left.pop
-    consent = _consent(take("consent", None), take("revoked", None))
+    revocation = _revocation(take("revoked", None))
+    consents = _consents(take("consent", ()), revocation)
     relationship = take("relationship", ())
     age, checked = take("list_age_days", 3), take("checked", REGISTRIES)
     facts = Facts(
@@ -187,7 +189,8 @@ def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
             )
             for country in checked
         ),
-        consent=consent,
+        consents=consents,
+        revocation=revocation,
         relationships=tuple(
             _relationship(text)
             for text in ((relationship,) if isinstance(relationship, str) else relationship)
@@ -217,18 +220,36 @@ def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
     return facts
 
 
-def _consent(text: str | None, revoked: date | None) -> Consent | None:
-    """`written 2026-10-01`, `none`"""
-    if text in (None, "none"):
+def _revocation(day: date | None) -> Revocation | None:
+    if day is None:
         return None
-    kind, day = text.split()
+    return Revocation(revoked_at=datetime(day.year, day.month, day.day, 15, tzinfo=UTC))
+
+
+def _consents(texts: str | Iterable[str], revocation: Revocation | None) -> tuple[Consent, ...]:
+    """One or several, newest first, or `none`; a revocation ends all given until its day."""
+    given = [
+        _consent(text, revocation)
+        for text in ((texts,) if isinstance(texts, str) else texts)
+        if text != "none"
+    ]
+    return tuple(sorted(given, key=lambda consent: consent.given_on, reverse=True))
+
+
+def _consent(text: str, revocation: Revocation | None) -> Consent:
+    """`written 2026-10-01`, `express 2026-10-01 survey`, `… until 2026-12-01`"""
+    kind, day, *more = text.split()
+    given_on = date.fromisoformat(day)
+    expires_on = date.fromisoformat(more[-1]) if more[-2:-1] == ["until"] else None
     return Consent(
         kind=ConsentKind(kind),
-        given_on=date.fromisoformat(day),
+        given_on=given_on,
         source="a form",
         revoked_at=None
-        if revoked is None
-        else datetime(revoked.year, revoked.month, revoked.day, 15, tzinfo=UTC),
+        if revocation is None or given_on > revocation.revoked_at.date()
+        else revocation.revoked_at,
+        expires_on=expires_on,
+        purposes=tuple(Purpose(name) for name in (more if expires_on is None else more[:-2])),
     )
 
 

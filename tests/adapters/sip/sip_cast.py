@@ -83,7 +83,7 @@ def permit(
         stated=StatedLocation(),
         suppressions=(),
         registries=(),
-        consent=None,
+        consents=(),
         is_agent_guaranteed=True,
         ring_s=20,
         past_attempts=(),

@@ -15,16 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from fairdial.adapters.files.lines import (
-    LINE_CHARS_MAX,
-    Line,
-    encoding_of,
-    open_file,
-    read_lines,
+from fairdial.adapters.files.lines import Line, encoding_of, open_file, read_lines
+from fairdial.adapters.files.rows import (
+    DELIMITERS,
+    Record,
+    csv_reader,
+    is_empty,
+    read_records,
 )
 from fairdial.core.intake import (
-    CELL_CHARS_MAX,
-    COLUMNS_MAX,
     SAMPLE_ROWS,
     ColumnMap,
     HeaderFault,
@@ -38,9 +37,6 @@ from fairdial.core.intake import (
 )
 from fairdial.exceptions import UnusableList
 
-DELIMITERS = (",", ";", "\t", "|")
-ROW_LINES_MAX = 200
-"""The most lines that one row may span through quoted cells."""
 ROWS_MAX = 2_000_000
 """The most rows of one list: the numbers seen are kept in memory to find duplicates."""
 _SAMPLE_CHARS_MAX = 8_000_000
@@ -56,17 +52,6 @@ class ListSummary:
     rejected: int
     empty: int
     rejected_by_kind: Mapping[RejectKind, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
-    """One row as the file has it: its cells, or why they cannot be told apart."""
-
-    first: int
-    last: int
-    cells: tuple[str, ...]
-    chars: int
-    fault: RejectedRow | None = None
 
 
 class ListReading(Iterator[NewLead | RejectedRow]):
@@ -86,7 +71,7 @@ class ListReading(Iterator[NewLead | RejectedRow]):
         self._area_codes = area_codes
         lines = read_lines(path, file, self.encoding)
         self.delimiter, self.columns = _read_head(path, lines)
-        self._records = _records(path, lines, self.delimiter)
+        self._records = read_records(path, lines, self.delimiter)
         self._results = self._read()
         self._leads = 0
         self._empty = 0
@@ -132,12 +117,12 @@ class ListReading(Iterator[NewLead | RejectedRow]):
     def __next__(self) -> NewLead | RejectedRow:
         return next(self._results)
 
-    def _take_sample(self) -> list[_Record]:
+    def _take_sample(self) -> list[Record]:
         """The first rows, read ahead to see that there are any and that the phones are phones."""
-        sample: list[_Record] = []
+        sample: list[Record] = []
         chars = 0
         for record in self._records:
-            if _is_empty(record):
+            if is_empty(record):
                 self._empty += 1
                 continue
             sample.append(record)
@@ -179,16 +164,16 @@ class ListReading(Iterator[NewLead | RejectedRow]):
         finally:
             self._file.close()
 
-    def _all_records(self) -> Iterator[_Record]:
+    def _all_records(self) -> Iterator[Record]:
         sample, self._sample = self._sample, []
         yield from sample
         for record in self._records:
-            if _is_empty(record):
+            if is_empty(record):
                 self._empty += 1
             else:
                 yield record
 
-    def _one(self, record: _Record) -> NewLead | RejectedRow:
+    def _one(self, record: Record) -> NewLead | RejectedRow:
         result = read_row(
             record.cells,
             self.columns,
@@ -254,7 +239,7 @@ def _columns(path: Path, line: Line, delimiters: tuple[str, ...]) -> tuple[str, 
     heads: list[tuple[str, list[str]]] = []
     for delimiter in delimiters:
         try:
-            heads.append((delimiter, next(_csv_reader(iter([line.text]), delimiter))))
+            heads.append((delimiter, next(csv_reader(iter([line.text]), delimiter))))
         except csv.Error:
             continue
     if not heads:
@@ -271,96 +256,3 @@ def _columns(path: Path, line: Line, delimiters: tuple[str, ...]) -> tuple[str, 
     fault = read_header(heads[0][1])
     assert isinstance(fault, HeaderFault), "every separator was tried above"
     raise UnusableList(f"{path}, line {line.number}: {fault.why}")
-
-
-def _is_empty(record: _Record) -> bool:
-    return record.fault is None and not any(cell.strip() for cell in record.cells)
-
-
-class _Feed(Iterator[str]):
-    """Hands the lines of one row to the csv reader, and no more of them than a row may have."""
-
-    def __init__(self, path: Path, lines: Iterator[Line]) -> None:
-        self._path = path
-        self._lines = lines
-        self._next: str | None = None
-        self.taken: list[str] = []
-        self.first = 0
-        self.last = 0
-        self.chars = 0
-
-    def begin(self, line: Line) -> None:
-        """Start a new row with this line."""
-        self._next = line.text
-        self.taken, self.chars = [], 0
-        self.first = self.last = line.number
-
-    def __next__(self) -> str:
-        if self._next is not None:
-            text, self._next = self._next, None
-        else:
-            # The csv reader asks for more only inside a quoted cell.
-            line = next(self._lines, None)
-            if line is None or line.text is None or self.last - self.first >= ROW_LINES_MAX:
-                raise self.unbalanced()
-            text, self.last = line.text, line.number
-        self.taken.append(text)
-        self.chars += len(text)
-        if self.chars > LINE_CHARS_MAX:
-            raise self.unbalanced()
-        return text + "\n"
-
-    def unbalanced(self) -> UnusableList:
-        """Raised for the whole file: beyond an open quote no row can be told from the next."""
-        return UnusableList(
-            f"{self._path}, line {self.first}: a quote is opened and not closed within "
-            f"{ROW_LINES_MAX} lines or before the end of the file. Close it, or remove it."
-        )
-
-
-def _records(path: Path, lines: Iterator[Line], delimiter: str) -> Iterator[_Record]:
-    """The rows after the header, in order."""
-    feed = _Feed(path, lines)
-    reader = _csv_reader(feed, delimiter)
-    for line in lines:
-        if line.text is None:
-            why = f"the row has {line.chars:,} characters; at most {LINE_CHARS_MAX:,} fit."
-            yield _faulty(line.number, line.number, RejectKind.TOO_LONG, why, ())
-            continue
-        feed.begin(line)
-        try:
-            cells = tuple(next(reader))
-        except csv.Error:
-            why = (
-                f"the quotes on {_lines_shown(feed)} do not pair: a quote inside a quoted cell is "
-                "written twice."
-            )
-            fits = len(feed.taken) == 1 and feed.chars <= CELL_CHARS_MAX
-            original = (feed.taken[0],) if fits else ()
-            yield _faulty(feed.first, feed.last, RejectKind.QUOTING, why, original)
-            continue
-        if len(cells) > 2 * COLUMNS_MAX:
-            why = f"the row has {len(cells):,} cells; at most {COLUMNS_MAX} columns can be read."
-            yield _faulty(feed.first, feed.last, RejectKind.CELL_COUNT, why, ())
-            continue
-        yield _Record(first=feed.first, last=feed.last, cells=cells, chars=feed.chars)
-
-
-def _faulty(
-    first: int, last: int, kind: RejectKind, why: str, original: tuple[str, ...]
-) -> _Record:
-    fault = RejectedRow(line=first, kind=kind, why=why, original=original)
-    return _Record(first=first, last=last, cells=(), chars=0, fault=fault)
-
-
-def _lines_shown(feed: _Feed) -> str:
-    if feed.first == feed.last:
-        return f"line {feed.first}"
-    return f"lines {feed.first} to {feed.last}"
-
-
-def _csv_reader(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    # The limit belongs to the whole process, so it is only ever raised. Lines are bounded before
-    # they come here, so a cell can never reach it.
-    csv.field_size_limit(max(csv.field_size_limit(), 2 * LINE_CHARS_MAX))
-    return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)

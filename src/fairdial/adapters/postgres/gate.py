@@ -23,10 +23,11 @@ from fairdial.core.facts import (
     Relationship,
     RelationshipKind,
     Restriction,
+    Revocation,
     Suppression,
     SuppressionKind,
 )
-from fairdial.core.ids import E164, CampaignId, Instant
+from fairdial.core.ids import E164, CampaignId, ConsentId, Instant
 from fairdial.core.lead import ConsentKind, Lead, LineType
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.registry import Coverage, version_mark
@@ -68,9 +69,14 @@ def facts_from(
         stated=lead.location,
         suppressions=(*(_suppression(entry) for entry in row["suppressions"]), *listed),
         registries=looked_into,
-        consent=_consent(row["consent"]) if row["consent"] else None,
+        consents=tuple(_consent(entry) for entry in row["consents"]),
+        revocation=_revocation(row["revocation"]) if row["revocation"] else None,
         relationships=tuple(
-            Relationship(kind=RelationshipKind(r["kind"]), last_on=date.fromisoformat(r["last_on"]))
+            Relationship(
+                kind=RelationshipKind(r["kind"]),
+                last_on=date.fromisoformat(r["last_on"]),
+                source=r["source"],
+            )
             for r in row["relationships"]
         ),
         restrictions=tuple(Restriction(name) for name in row["restrictions"]),
@@ -133,6 +139,7 @@ def _registries(
 
 def _consent(entry: Row) -> Consent:
     return Consent(
+        id=ConsentId(UUID(entry["id"])),
         kind=ConsentKind(entry["kind"]),
         given_on=date.fromisoformat(entry["given_on"]),
         source=entry["source"],
@@ -142,6 +149,12 @@ def _consent(entry: Row) -> Consent:
         purposes=tuple(Purpose(name) for name in entry["purposes"]),
         evidence=entry["evidence"] or None,
     )
+
+
+def _revocation(entry: Row) -> Revocation:
+    revoked_at = _moment(entry["revoked_at"])
+    assert revoked_at is not None, "the table asks for the moment"
+    return Revocation(revoked_at=revoked_at, revoked_by=entry["revoked_by"])
 
 
 def _reassigned(entry: Row) -> ReassignedAnswer:

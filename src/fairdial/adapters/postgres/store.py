@@ -26,6 +26,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from pydantic import TypeAdapter
 
 from fairdial.adapters.postgres.gate import facts_from
+from fairdial.adapters.postgres.ledger import PostgresLedger
 from fairdial.adapters.postgres.proof import PostgresProof
 from fairdial.adapters.postgres.queries import run as _run
 from fairdial.adapters.postgres.queries import sql as _sql
@@ -317,18 +318,6 @@ class PostgresTransaction:
                         lead.row,
                     )
                 )
-        consents = [
-            {
-                "number": lead.number,
-                "seller_id": campaign.seller_id,
-                "kind": lead.consent.value,
-                "given_on": lead.consent_on,
-                "source": f"list {source}, row {lead.row}",
-            }
-            for _, lead in kept
-            if lead.consent is not None and lead.consent_on is not None
-        ]
-        await self._many("save_consent", consents)
         return len(kept)
 
     async def known_numbers(self, campaign_id: CampaignId) -> set[str]:
@@ -501,10 +490,16 @@ class PostgresTransaction:
             now=now,
         )
         if seller_id is not None:
-            await self._run("revoke_consent", number=number, seller_id=seller_id, now=now)
+            await self.ledger.revoke_consents(
+                number, seller_id, revoked_at=now, revoked_by=source, now=now
+            )
 
     async def sellers(self) -> dict[SellerId, str]:
         return {SellerId(row["id"]): row["name"] for row in await self._all("sellers")}
+
+    @property
+    def ledger(self) -> PostgresLedger:
+        return PostgresLedger(self._ask)
 
     # --- the gate ---------------------------------------------------------------------------------
 
@@ -681,9 +676,9 @@ class PostgresTransaction:
         rows = await self._all("open_attempts_to", number=number, seller_id=seller_id)
         return [AttemptId(row["id"]) for row in rows]
 
-    async def suppressed_in_flight(self, campaign_id: CampaignId) -> list[AttemptId]:
-        rows = await self._all("suppressed_in_flight", campaign_id=campaign_id)
-        return [AttemptId(row["id"]) for row in rows]
+    async def unwanted_in_flight(self, campaign_id: CampaignId) -> dict[AttemptId, str]:
+        rows = await self._all("unwanted_in_flight", campaign_id=campaign_id)
+        return {AttemptId(row["id"]): row["why"] for row in rows}
 
     async def abandon_record(
         self, campaign_id: CampaignId, measure: AbandonMeasure, now: Instant

@@ -10,7 +10,7 @@ from datetime import date
 from typing import assert_never
 
 from fairdial.core.duties.case import Case
-from fairdial.core.facts import Relationship, RelationshipKind
+from fairdial.core.facts import Consent, Relationship, RelationshipKind
 from fairdial.core.lead import ConsentKind
 from fairdial.core.toml_table import Table
 
@@ -46,8 +46,8 @@ class Lift:
         return None
 
     def _consent_lifts(self, case: Case, needed: ConsentKind) -> bool:
-        consent = case.facts.consent
-        if consent is None or consent_fault(case, needed) is not None:
+        consent = consent_for(case, needed)
+        if isinstance(consent, str):
             return False
         age = (case.today_latest - consent.given_on).days
         if self.consent_days_max is not None and age > self.consent_days_max:
@@ -86,11 +86,26 @@ class Lift:
         return f"{relationship.kind.value} {age} days ago lifts it"
 
 
-def consent_fault(case: Case, needed: ConsentKind) -> str | None:
-    """Why the recorded consent is not the one needed, or None when it is."""
-    consent = case.facts.consent
-    if consent is None:
+def consent_for(case: Case, needed: ConsentKind) -> Consent | str:
+    """The consent that a rule leans on: the newest that covers the call; or why there is none.
+
+    A newer consent never hides an older one that is stronger or wider: a person who signed a form
+    and later said yes on the telephone did not take the signature back. What was revoked, ran out
+    or was given for another purpose covers nothing, however new it is.
+    """
+    if not case.facts.consents:
         return f"no consent is recorded; it needs {needed.value} consent"
+    faults = []
+    for consent in case.facts.consents:
+        fault = _consent_fault(case, consent, needed)
+        if fault is None:
+            return consent
+        faults.append(fault)
+    return faults[0]
+
+
+def _consent_fault(case: Case, consent: Consent, needed: ConsentKind) -> str | None:
+    """Why this consent does not cover the call, or None when it does."""
     if consent.revoked_at is not None:
         return f"consent was revoked on {consent.revoked_at:%Y-%m-%d}"
     if consent.expires_on is not None and case.today_latest >= consent.expires_on:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from fairdial.core.duties.case import Case, Finding, allowed
-from fairdial.core.duties.lift import NO_LIFT, Lift, read_lift
+from fairdial.core.duties.lift import NO_LIFT, Lift, consent_for, read_lift
 from fairdial.core.facts import Reassigned, SuppressionKind
+from fairdial.core.lead import ConsentKind
 from fairdial.core.toml_table import Table
 from fairdial.core.verdict import Ruling
 
@@ -144,19 +145,24 @@ class ReassignedDuty:
         return cls(days_max=row.whole("days_max"))
 
     def judge(self, case: Case) -> Finding:
-        consent, answer = case.facts.consent, case.facts.reassigned
-        if consent is None:
+        consents, answer = case.facts.consents, case.facts.reassigned
+        if not consents:
             return allowed("no consent is leaned on")
+        # One rule may lean on a signed consent and another on a newer spoken one: the number must
+        # not have changed hands since the older of them.
+        found = (consent_for(case, needed) for needed in ConsentKind)
+        leaned_on = [consent.given_on for consent in found if not isinstance(consent, str)]
+        given_on = min(leaned_on, default=consents[0].given_on)
         if answer is None:
             return Finding(Ruling.REFUSE, "the reassigned numbers database was never asked")
         if answer.answer is Reassigned.YES:
             return Finding(Ruling.REFUSE, f"the number was reassigned since {answer.since_on}")
         if answer.answer is Reassigned.NO_DATA:
             return Finding(Ruling.UNKNOWN, "the reassigned numbers database has no data on it")
-        if answer.since_on > consent.given_on:
+        if answer.since_on > given_on:
             return Finding(
                 Ruling.REFUSE,
-                f"it was asked about {answer.since_on}, the consent is of {consent.given_on}",
+                f"it was asked about {answer.since_on}, the consent is of {given_on}",
             )
         age = (case.today_latest - answer.asked_on).days
         if age > self.days_max:

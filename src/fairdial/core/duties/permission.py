@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairdial.core.duties.case import Case, Finding, allowed
-from fairdial.core.duties.lift import NO_LIFT, Lift, consent_fault, read_lift
+from fairdial.core.duties.lift import NO_LIFT, Lift, consent_for, read_lift
 from fairdial.core.facts import Restriction
 from fairdial.core.lead import ConsentKind
 from fairdial.core.toml_table import Table
@@ -25,14 +25,12 @@ class ConsentDuty:
         return cls(needs=row.one_of("needs", ConsentKind), lifted_by=read_lift(row))
 
     def judge(self, case: Case) -> Finding:
-        fault = consent_fault(case, self.needs)
-        if fault is not None:
+        consent = consent_for(case, self.needs)
+        if isinstance(consent, str):
             lifted = self.lifted_by.reason(case)
             if lifted is not None:
                 return allowed(lifted)
-            return Finding(Ruling.REFUSE, fault)
-        consent = case.facts.consent
-        assert consent is not None, "consent without a fault is there"
+            return Finding(Ruling.REFUSE, consent)
         return allowed(f"{consent.kind.value} consent of {consent.given_on}")
 
 
@@ -111,13 +109,14 @@ class RevocationDuty:
         return cls()
 
     def judge(self, case: Case) -> Finding:
-        consent = case.facts.consent
-        if consent is not None and consent.revoked_at is not None:
-            by = f" by {consent.revoked_by}" if consent.revoked_by else ""
-            return Finding(
-                Ruling.REFUSE, f"consent was revoked on {consent.revoked_at:%Y-%m-%d}{by}"
-            )
-        return _NOT_REVOKED
+        revocation = case.facts.revocation
+        if revocation is None or any(c.revoked_at is None for c in case.facts.consents):
+            # What is not ended by a revocation was given after it: the person thought again.
+            return _NOT_REVOKED
+        by = f" by {revocation.revoked_by}" if revocation.revoked_by else ""
+        return Finding(
+            Ruling.REFUSE, f"consent was revoked on {revocation.revoked_at:%Y-%m-%d}{by}"
+        )
 
 
 _NOT_REVOKED = allowed("no consent was revoked")

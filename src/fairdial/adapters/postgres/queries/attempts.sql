@@ -43,14 +43,27 @@ SELECT attempt.id FROM attempt JOIN campaign ON campaign.id = attempt.campaign_i
  WHERE attempt.number = %(number)s AND campaign.seller_id = %(seller_id)s
    AND attempt.state NOT IN ('ended', 'closed')
 
--- name: suppressed_in_flight
--- Unanswered calls to numbers that were suppressed for their seller after the permit.
-SELECT attempt.id FROM attempt JOIN campaign ON campaign.id = attempt.campaign_id
+-- name: unwanted_in_flight
+-- Unanswered calls whose person asked to stop, or took back a consent that the permit was given with.
+SELECT attempt.id,
+       CASE WHEN stopped.is_suppressed THEN 'the number was suppressed' ELSE 'consent was revoked' END
+       AS why
+  FROM attempt
+  JOIN campaign ON campaign.id = attempt.campaign_id
+  JOIN permit ON permit.id = attempt.permit_id
+  CROSS JOIN LATERAL
+       (SELECT EXISTS (SELECT 1 FROM suppression
+                        WHERE suppression.number = attempt.number AND suppression.kind = 'internal'
+                          AND suppression.seller_id = campaign.seller_id) AS is_suppressed) stopped
  WHERE attempt.campaign_id = %(campaign_id)s AND NOT attempt.hang_up_asked
    AND attempt.state IN ('permitted', 'dialing', 'ringing')
-   AND EXISTS (SELECT 1 FROM suppression
-                WHERE suppression.number = attempt.number AND suppression.kind = 'internal'
-                  AND suppression.seller_id = campaign.seller_id)
+   -- By the consent's id, not by time: two processes' clocks cannot hide a revocation.
+   AND (stopped.is_suppressed
+        OR EXISTS (SELECT 1 FROM consent
+                    WHERE consent.number = attempt.number AND consent.seller_id = campaign.seller_id
+                      AND consent.revoked_at IS NOT NULL
+                      AND permit.facts -> 'consents' @> jsonb_build_array(
+                              jsonb_build_object('id', consent.id, 'revoked_at', NULL))))
 
 -- name: abandon_record
 -- Answers and abandoned calls of a campaign by one way of measuring; machines are no live answers.

@@ -68,17 +68,6 @@ ON CONFLICT DO NOTHING
 -- Every seller that calls are made for.
 SELECT id, name FROM seller ORDER BY name
 
--- name: save_consent
--- Keep a recorded permission in the ledger.
-INSERT INTO consent (number, seller_id, kind, given_on, source)
-VALUES (%(number)s, %(seller_id)s, %(kind)s, %(given_on)s, %(source)s)
-ON CONFLICT DO NOTHING
-
--- name: revoke_consent
--- Withdraw every permission of a number towards a seller.
-UPDATE consent SET revoked_at = %(now)s
- WHERE number = %(number)s AND seller_id = %(seller_id)s AND revoked_at IS NULL
-
 -- name: all_campaigns
 -- Every campaign, the newest first.
 SELECT id, seller_id, definition FROM campaign ORDER BY created_at DESC, name

@@ -20,17 +20,28 @@ SELECT called.number,
               AND area.area_code
                   = CASE registry.coverage WHEN 'area codes' THEN called.area_code ELSE '' END) r
   ) AS registries,
-  (SELECT to_jsonb(c)
-     FROM (SELECT kind, given_on, source, revoked_at, revoked_by, expires_on, purposes, evidence
+  -- Newest first. Of very many those stay that cover most: left out can only mean called less.
+  (SELECT coalesce(jsonb_agg(to_jsonb(c) ORDER BY c.given_on DESC, (c.kind = 'written') DESC, c.id), '[]')
+     FROM (SELECT id, kind, given_on, source, revoked_at, revoked_by, expires_on, purposes, evidence
              FROM consent
             WHERE number = called.number AND seller_id = %(seller_id)s AND given_on <= %(today)s
-            ORDER BY given_on DESC, (kind = 'written') DESC LIMIT 1) c
-  ) AS consent,
-  (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'last_on', last_on) ORDER BY kind), '[]')
-     FROM relationship WHERE number = called.number AND seller_id = %(seller_id)s
+            ORDER BY (revoked_at IS NULL) DESC, (kind = 'written') DESC, given_on DESC LIMIT 50) c
+  ) AS consents,
+  (SELECT to_jsonb(r)
+     FROM (SELECT revoked_at, revoked_by FROM revocation
+            WHERE number = called.number AND seller_id = %(seller_id)s
+            ORDER BY revoked_at DESC LIMIT 1) r
+  ) AS revocation,
+  -- The last purchase that any source knows of, but the end of a contract as the newest source has it.
+  (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.kind), '[]')
+     FROM (SELECT DISTINCT ON (kind) kind, last_on, source FROM relationship
+            WHERE number = called.number AND seller_id = %(seller_id)s
+            ORDER BY kind, CASE kind WHEN 'contract' THEN as_of ELSE last_on END DESC, last_on, source) r
   ) AS relationships,
-  (SELECT coalesce(jsonb_agg(restriction ORDER BY restriction), '[]')
-     FROM restriction WHERE number = called.number AND seller_id = %(seller_id)s
+  (SELECT coalesce(jsonb_agg(DISTINCT restriction ORDER BY restriction), '[]')
+     FROM restriction
+    WHERE number = called.number AND seller_id = %(seller_id)s
+      AND (ended_on IS NULL OR ended_on > %(today)s)
   ) AS restrictions,
   (SELECT to_jsonb(t) FROM line_type t WHERE t.number = called.number) AS line_type,
   (SELECT to_jsonb(a)
