@@ -68,7 +68,8 @@ def run_part(part: str, pytest_arguments: list[str]) -> tuple[bool, float]:
     begin = time.monotonic()
     command = [*PARTS[part], *pytest_arguments]
     if part == "unit" and not pytest_arguments:
-        command += ["-n", "2"]
+        # One more than cores: some tests wait for a clock.
+        command += ["-n", "3"]
     try:
         lacking = [
             package

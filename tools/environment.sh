@@ -10,6 +10,8 @@ esac
 
 # A Python path of other software would put its packages before ours.
 unset PYTHONPATH PYTHONHOME
+# Without compiled files every start would compile everything anew: seconds, not milliseconds.
+unset PYTHONDONTWRITEBYTECODE
 
 # Ready means: the environment was finished, for this folder and this Python, from these locks.
 is_ready() {

@@ -41,7 +41,7 @@ async def dialer(stage: Stage) -> Dialer:
     campaign = replace(
         stage.campaign, wrap_up_s=1, pace=Pace(mode=DialMode.PROGRESSIVE, calls_per_second_max=50)
     )
-    return Dialer(floor=stage.floor, campaign=campaign)
+    return Dialer(floor=stage.floor, campaign=campaign, tick_s=0.04)
 
 
 @asynccontextmanager

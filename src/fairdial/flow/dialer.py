@@ -75,6 +75,7 @@ class Dialer:
     keep_running: bool = False
     """Wait for leads that are due later instead of finishing."""
     declined_pause_s: float = DECLINED_PAUSE_S
+    tick_s: float = TICK_S
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it to end all calls now."""
     decision: pacing.Decision | None = None
@@ -296,7 +297,7 @@ class Dialer:
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stopping.wait(), TICK_S)
+            await asyncio.wait_for(self.stopping.wait(), self.tick_s)
 
     async def _keep_deadlines(self) -> None:
         floor, now = self.floor, self.floor.clock.now()
