@@ -513,7 +513,7 @@ class Transaction(Protocol):
     async def release_campaign(self, lease: Lease) -> None:
         """Give the right to dial back."""
 
-    async def hold_for_call(self, lease: Lease, number: E164) -> None:
+    async def hold_for_call(self, lease: Lease, lead: Lead) -> None:
         """Keep the lease from changing and the number from being judged by others, until this
         transaction ends. Raises `CampaignBusy` for an old lease."""
 

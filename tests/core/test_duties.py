@@ -262,3 +262,10 @@ def test_the_older_of_the_consents_that_are_leaned_on_must_be_covered_by_the_ans
     both = ["express 2026-11-20", "written 2026-06-01"]
     assert judged(rule, consent=both, reassigned="no 2026-12-01 since 2026-06-01").ruling is ALLOW
     assert judged(rule, consent=both, reassigned="no 2026-12-01 since 2026-11-20").ruling is REFUSE
+
+
+def test_one_line_of_a_business_is_called_at_a_time() -> None:
+    rule = kind("one_line", "")
+    busy = judged(rule, other_lines_open=1)
+    assert (busy.ruling, busy.next_allowed_at) == (REFUSE, NOON + timedelta(minutes=10))
+    assert judged(rule, other_lines_open=0).ruling is ALLOW

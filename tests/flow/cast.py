@@ -87,18 +87,18 @@ class Stage:
     lease: Lease
     _row: int = field(default=1)
 
-    async def lead(self, number: str, *, state: str = "NY", **more: object) -> Lead:
-        """A lead in the hopper, claimed and ready to be judged."""
+    async def lead(self, number: str, *, state: str = "NY", company: str | None = None) -> Lead:
+        """A lead in the hopper, claimed and ready to be judged; a business if it has a company."""
         self._row += 1
         new = NewLead(
             number=E164(number),
             name="Casey Example",
             location=StatedLocation(state=state or None),
-            party=Party.CONSUMER,
+            party=Party.BUSINESS if company else Party.CONSUMER,
             line_type=LineType.LANDLINE,
             consent=None,
             consent_on=None,
-            attributes={},
+            attributes={"company": company} if company else {},
             row=self._row,
         )
         async with self.store.transaction() as tx:

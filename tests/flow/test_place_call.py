@@ -88,6 +88,22 @@ async def test_a_second_call_to_a_number_that_rings_is_refused(stage: Stage) -> 
     assert len(stage.telephony.wire) == 1
 
 
+async def test_two_lines_of_one_business_are_not_called_at_once(stage: Stage) -> None:
+    first = await stage.place(await stage.lead("+12125550142", company="Alder Roofing"))
+    second = await stage.place(await stage.lead("+12125550143", company="ALDER ROOFING "))
+    other = await stage.place(await stage.lead("+12125550144", company="Birch Plumbing"))
+    assert isinstance(first, Attempt)
+    assert isinstance(second, Refusal)
+    assert {v.rule for v in second.reasons} == {"us.tcpa.multi_line"}
+    assert isinstance(other, Attempt)
+
+
+async def test_two_dialers_at_once_cannot_both_call_one_business(stage: Stage) -> None:
+    leads = [await stage.lead(f"+121255501{n}", company="Alder Roofing") for n in range(42, 48)]
+    results = await asyncio.gather(*(stage.place(lead) for lead in leads))
+    assert sum(isinstance(result, Attempt) for result in results) == 1
+
+
 async def test_two_dialers_at_once_cannot_both_pass_one_cap(stage: Stage) -> None:
     leads = [await stage.lead("+12125550142") for _ in range(6)]
     results = await asyncio.gather(*(stage.place(lead) for lead in leads))

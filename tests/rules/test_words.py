@@ -45,6 +45,7 @@ SPOKEN = [
      " forbidden, unless there is express consent, or a contract still runs."),
     ("emergency_ban", 'where = "us/la"',
      "No such calls while an emergency is declared in us/la."),
+    ("one_line", "", "One line of a business is called at a time."),
     ("restriction", 'restrictions = ["attorney", "work"]', "No such calls to a person for whom a"
      " lawyer is known to act or to a place of work whose employer forbids them."),
     ("revocation", "", "Who took a consent back is not called, even where none was needed."),

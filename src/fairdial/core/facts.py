@@ -205,6 +205,8 @@ class Facts:
     """Newest first, at least of the longest period that any cap looks back."""
     abandon_figures: tuple[AbandonFigure, ...] = ()
     """The campaign's figure by each way of measuring that a rule in force names."""
+    other_lines_open: int = 0
+    """How many other lines of the same business are being called at this moment."""
     is_agent_guaranteed: bool
     """An agent is free and kept for this call: whoever answers is not abandoned."""
     ring_s: int

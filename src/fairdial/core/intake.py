@@ -54,6 +54,7 @@ class Role(StrEnum):
     INQUIRED_ON = "inquired_on"
     CONTRACT_ENDS_ON = "contract_ends_on"
     RESTRICTION = "restriction"
+    COMPANY = "company"
     EXTERNAL_ID = "external_id"
     REJECT_NOTE = "reject_note"
     """Written by our own reject file beside the original columns; ignored when it comes back."""
@@ -100,6 +101,10 @@ ACCEPTED_NAMES: Mapping[Role, tuple[str, ...]] = {
     ),
     Role.RESTRICTION: (
         "do not contact by", "do not call by", "restriction", "restrictions", "contact restriction",
+    ),
+    Role.COMPANY: (
+        "company name", "company", "organization", "organisation", "business name", "firm",
+        "employer",
     ),
     Role.EXTERNAL_ID: (
         "external id", "id", "customer id", "crm id", "lead id", "record id", "account id",
@@ -401,9 +406,9 @@ class _Reading:
             name = self._name()
         except _FaultError as fault:
             return RejectedRow(line=self.row, kind=fault.kind, why=fault.why, original=self.cells)
-        external_id = self._cell(Role.EXTERNAL_ID)
-        if external_id:
-            attributes["external_id"] = external_id
+        for role in (Role.COMPANY, Role.EXTERNAL_ID):
+            if text := self._cell(role):
+                attributes[role.value] = text
         return NewLead(
             number=number,
             name=name,

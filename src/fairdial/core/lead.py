@@ -78,3 +78,9 @@ class Lead:
     """How often this lead was dialed."""
     row: int
     """The line of the list it came from, for people who look it up."""
+
+    @property
+    def company(self) -> str | None:
+        """The business that the number is a line of, as the list names it; None for persons."""
+        named = self.attributes.get("company", "").strip().lower()
+        return named if named and self.party is not Party.CONSUMER else None

@@ -55,6 +55,7 @@ class RuleKind(StrEnum):
     RING_TIME = "ring_time"
     ABANDON_CEILING = "abandon_ceiling"
     REVOCATION = "revocation"
+    ONE_LINE = "one_line"
     DISCLOSURE = "disclosure"
     RETENTION = "retention"
 

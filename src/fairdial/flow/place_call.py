@@ -58,7 +58,7 @@ async def _judge(
 ) -> tuple[Attempt, Permit] | Refusal:
     campaign = floor.campaigns[lead.campaign_id]
     async with floor.store.transaction() as tx:
-        await tx.hold_for_call(lease, lead.number)
+        await tx.hold_for_call(lease, lead)
         now = floor.clock.now()
         abandonment = floor.abandonment.get(campaign.id)
         (facts,) = await tx.facts(

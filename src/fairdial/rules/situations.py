@@ -210,6 +210,7 @@ def facts_of(given: Mapping[str, Any], at: Instant) -> Facts:
             sorted((_attempt(text) for text in take("past", ())), key=lambda a: a.at, reverse=True)
         ),
         abandon_figures=tuple(_abandon_figure(row) for row in take("abandoned", ())),
+        other_lines_open=take("other_lines_open", 0),
         is_agent_guaranteed=take("agent_guaranteed", True),
         ring_s=take("ring_s", 20),
         is_sandbox=take("sandbox", True),

@@ -84,6 +84,7 @@ def facts_from(
         emergencies=tuple(_emergency(entry) for entry in row["emergencies"]),
         past_attempts=tuple(_past_attempt(a, campaign) for a in row["past_attempts"]),
         abandon_figures=abandon_figures,
+        other_lines_open=row["other_lines_open"],
         is_agent_guaranteed=is_agent_guaranteed,
         ring_s=campaign.ring_s,
         is_sandbox=is_sandbox,

@@ -260,8 +260,14 @@ class PostgresTransaction:
             "release_campaign", id=lease.campaign_id, dialer_id=lease.dialer_id, epoch=lease.epoch
         )
 
-    async def hold_for_call(self, lease: Lease, number: E164) -> None:
-        await self._run("hold_for_call", id=lease.campaign_id, epoch=lease.epoch, number=number)
+    async def hold_for_call(self, lease: Lease, lead: Lead) -> None:
+        await self._run(
+            "hold_for_call",
+            id=lease.campaign_id,
+            epoch=lease.epoch,
+            number=lead.number,
+            company=lead.company,
+        )
 
     async def all_campaigns(self) -> list[Campaign]:
         return [_campaign(row) for row in await self._all("all_campaigns")]
@@ -518,11 +524,13 @@ class PostgresTransaction:
         is_agent_guaranteed: bool,
         abandon_figures: tuple[AbandonFigure, ...],
     ) -> list[Facts]:
-        numbers = list({lead.number for lead in leads})
+        companies = {lead.number: lead.company for lead in leads}
+        numbers = list(companies)
         rows = await self._all(
             "facts_of",
             numbers=numbers,
             area_codes=[area_code(number) for number in numbers],
+            companies=list(companies.values()),
             seller_id=campaign.seller_id,
             now=now,
             today=now.date(),

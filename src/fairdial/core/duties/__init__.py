@@ -27,6 +27,7 @@ from fairdial.core.duties.numbers import NumberValidity as NumberValidity
 from fairdial.core.duties.permission import Ban as Ban
 from fairdial.core.duties.permission import ConsentDuty as ConsentDuty
 from fairdial.core.duties.permission import EmergencyBan as EmergencyBan
+from fairdial.core.duties.permission import OneLineDuty as OneLineDuty
 from fairdial.core.duties.permission import RestrictionDuty as RestrictionDuty
 from fairdial.core.duties.permission import RevocationDuty as RevocationDuty
 
@@ -44,6 +45,7 @@ Duty = (
     | Ban
     | EmergencyBan
     | RestrictionDuty
+    | OneLineDuty
     | RevocationDuty
     | RingTime
     | AbandonCeiling

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from fairdial.core.duties.case import Case, Finding, allowed
 from fairdial.core.duties.lift import NO_LIFT, Lift, consent_for, read_lift
@@ -98,6 +99,29 @@ class RestrictionDuty:
 
 
 _NO_RESTRICTION = allowed("the record says nothing against it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneLineDuty:
+    """One line of a business is called at a time."""
+
+    @classmethod
+    def read(cls, row: Table) -> OneLineDuty:  # noqa: ARG003 - it has no parameters
+        return cls()
+
+    def judge(self, case: Case) -> Finding:
+        if case.facts.other_lines_open:
+            return Finding(
+                Ruling.REFUSE,
+                "another line of the same business is being called",
+                case.now + ANOTHER_LINE_AFTER,
+            )
+        return _NO_OTHER_LINE
+
+
+ANOTHER_LINE_AFTER = timedelta(minutes=10)
+"""When it is worth asking again; the other call says nothing of its end."""
+_NO_OTHER_LINE = allowed("no other line of the same business is being called")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

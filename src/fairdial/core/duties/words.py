@@ -23,6 +23,7 @@ from fairdial.core.duties import (
     EmergencyBan,
     ListAge,
     NumberValidity,
+    OneLineDuty,
     ReassignedDuty,
     RestPeriod,
     RestrictionDuty,
@@ -92,6 +93,8 @@ def in_words(duty: Duty | Told) -> str:
             return f"Such calls are forbidden{_unless(duty.lifted_by)}."
         case EmergencyBan():
             return f"No such calls while an emergency is declared in {duty.jurisdiction}."
+        case OneLineDuty():
+            return "One line of a business is called at a time."
         case RestrictionDuty():
             people = sorted(_RESTRICTED[restriction] for restriction in duty.restrictions)
             return f"No such calls {_either(people)}."

@@ -50,9 +50,10 @@ SELECT id, seller_id, definition FROM campaign
         OR EXISTS (SELECT 1 FROM lead WHERE campaign_id = campaign.id AND state = 'claimed'))
 
 -- name: hold_for_call
--- Check the fencing token and keep it from changing, and hold the number as lock_number does, until
--- this transaction ends; raises FD001 when another dialer took the campaign over.
-SELECT hold_for_call(%(id)s, %(epoch)s, %(number)s)
+-- Check the fencing token and keep it from changing, and hold the number as lock_number does, and the
+-- business it is a line of, until this transaction ends; raises FD001 when another dialer took the
+-- campaign over.
+SELECT hold_for_call(%(id)s, %(epoch)s, %(number)s, %(company)s)
 
 -- name: newest_moment
 -- The newest moment this database knows of; the sandbox's clock goes on from there.

@@ -58,8 +58,14 @@ SELECT called.number,
              FROM attempt JOIN campaign ON campaign.id = attempt.campaign_id
             WHERE attempt.number = called.number AND attempt.permitted_at > %(since)s
             ORDER BY attempt.permitted_at DESC LIMIT 200) p
-  ) AS past_attempts
-  FROM unnest(%(numbers)s::text[], %(area_codes)s::text[]) AS called (number, area_code)
+  ) AS past_attempts,
+  CASE WHEN called.company IS NULL THEN 0 ELSE
+    (SELECT count(*) FROM attempt JOIN lead ON lead.id = attempt.lead_id
+      WHERE attempt.state NOT IN ('ended', 'closed') AND attempt.number <> called.number
+        AND lower(btrim(lead.attributes ->> 'company')) = called.company AND lead.party <> 'consumer')
+  END AS other_lines_open
+  FROM unnest(%(numbers)s::text[], %(area_codes)s::text[], %(companies)s::text[])
+       AS called (number, area_code, company)
 
 -- name: save_permit
 -- Keep a permit with all it rests on.
