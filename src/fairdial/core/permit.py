@@ -58,13 +58,10 @@ class Judgement:
     """What all rules say of a call at one moment. It permits nothing: only `issue` does."""
 
     verdicts: tuple[Verdict, ...]
+    reasons: tuple[Verdict, ...]
+    """The verdicts that stand in the way."""
     next_allowed_at: Instant | None
     """When the call might next be allowed; None when it is now, or time alone will not mend it."""
-
-    @property
-    def reasons(self) -> tuple[Verdict, ...]:
-        """The verdicts that stand in the way."""
-        return tuple(v for v in self.verdicts if v.ruling is not Ruling.ALLOW)
 
     @property
     def is_allowed(self) -> bool:
@@ -99,6 +96,7 @@ def judge(facts: Facts, rulebook: Rulebook, now: Instant) -> Judgement:
     against = tuple(v for v in verdicts if v.ruling is not Ruling.ALLOW)
     return Judgement(
         verdicts=verdicts,
+        reasons=against,
         next_allowed_at=_next_allowed(facts, rulebook, against) if against else None,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -28,8 +27,7 @@ def allowed(why: str) -> Finding:
     return Finding(Ruling.ALLOW, why)
 
 
-@dataclass(frozen=True, slots=True)
-class LocalTime:
+class LocalTime(NamedTuple):
     """The moment of judging in one candidate zone."""
 
     zone: ZoneInfo
@@ -39,12 +37,14 @@ class LocalTime:
     """Seconds since local midnight by the wall clock."""
     weekday: int
     """Monday is 0."""
-    clock: str
-    """For sentences: `09:41:07 in America/Chicago`."""
+
+    @property
+    def clock(self) -> str:
+        """For sentences: `09:41:07 in America/Chicago`."""
+        return f"{self.wall:%H:%M:%S} in {self.zone.key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One set of facts at one moment, with what all duties need worked out once."""
 
     facts: Facts
@@ -74,8 +74,7 @@ def case_of(
     days: tuple[date, ...] = ()
     for zone in zones:
         wall = now.astimezone(zone)
-        clock = f"{wall.hour:02d}:{wall.minute:02d}:{wall.second:02d} in {zone.key}"
-        times.append(LocalTime(zone, wall, second_of(wall), wall.weekday(), clock))
+        times.append(LocalTime(zone, wall, second_of(wall), wall.weekday()))
         day = wall.date()
         if day not in days:
             days = (*days, day)
