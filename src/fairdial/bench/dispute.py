@@ -112,16 +112,17 @@ BESIDE = (
     "INSERT INTO consent (number, seller_id, kind, given_on, source)"
     " SELECT '+1' || (3000000000 + n), seller.id, 'written', '2025-01-01', 'bench'"
     " FROM generate_series(1, 100000) AS n, seller",
-    "INSERT INTO relationship (number, seller_id, kind, last_on, source, recorded_at)"
-    " SELECT '+1' || (3000000000 + n), seller.id, 'purchase', '2025-01-01', 'bench', '2025-01-01'"
+    "INSERT INTO relationship (number, seller_id, kind, last_on, source, as_of, recorded_at)"
+    " SELECT '+1' || (3000000000 + n), seller.id, 'purchase', '2025-01-01', 'bench', '2025-01-01',"
+    " '2025-01-01' FROM generate_series(1, 100000) AS n, seller",
+    "INSERT INTO restriction (number, seller_id, restriction, source, as_of, recorded_at)"
+    " SELECT '+1' || (3000000000 + n), seller.id, 'work', 'bench', '2025-01-01', '2025-01-01'"
     " FROM generate_series(1, 100000) AS n, seller",
-    "INSERT INTO restriction (number, seller_id, restriction, source, recorded_at)"
-    " SELECT '+1' || (3000000000 + n), seller.id, 'work', 'bench', '2025-01-01'"
-    " FROM generate_series(1, 100000) AS n, seller",
-    "INSERT INTO line_type SELECT '+1' || (3000000000 + n), 'wireless', 'bench', '2025-01-01'"
+    "INSERT INTO line_type (number, line_type, source, as_of, recorded_at)"
+    " SELECT '+1' || (3000000000 + n), 'wireless', 'bench', '2025-01-01', '2025-01-01'"
     " FROM generate_series(1, 100000) AS n",
-    "INSERT INTO reassigned_answer"
-    " SELECT '+1' || (3000000000 + n), '2025-01-01', '2025-01-02', 'no'"
+    "INSERT INTO reassigned_answer (number, since_on, asked_on, answer, source, recorded_at)"
+    " SELECT '+1' || (3000000000 + n), '2025-01-01', '2025-01-02', 'no', 'bench', '2025-01-02'"
     " FROM generate_series(1, 100000) AS n",
 )
 """The other tables, of a size at which a plan is what it is."""

@@ -28,6 +28,7 @@ from fairdial.core.registry import RegistryForm, RegistryOrder
 from fairdial.core.rulebook import Rulebook
 from fairdial.exceptions import SettingsError
 from fairdial.flow.floor import Floor
+from fairdial.flow.ledger import keep_facts_of_list
 from fairdial.flow.place_call import place_call
 from fairdial.flow.registries import import_registry
 from fairdial.memory import put_aside_what_stays
@@ -39,6 +40,7 @@ MORNING = datetime(2026, 12, 1, 17, 0, tzinfo=UTC)
 """Noon in New York, a Tuesday."""
 WORKERS = 8
 WARM_UP = 200
+TIMER_LATE_S = 0.0012
 LISTED = 20_000
 """Entries of the do-not-call list that is looked into."""
 
@@ -104,7 +106,7 @@ async def _open_loop(act: Act, calls: int, rate: float) -> list[float]:
     try:
         for index in range(calls):
             due = begun + index / rate
-            await asyncio.sleep(due - time.perf_counter())
+            await _until(due)
             turns.put_nowait((index, due))
         done = asyncio.create_task(turns.join())
         await asyncio.wait({done, *workers}, return_when=asyncio.FIRST_COMPLETED)
@@ -116,6 +118,14 @@ async def _open_loop(act: Act, calls: int, rate: float) -> list[float]:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
     return took
+
+
+async def _until(due: float) -> None:
+    """Wait for a moment to the tenth of a millisecond; the loop's own timers are late by up to one,
+    which would count as time that a call took."""
+    await asyncio.sleep(due - time.perf_counter() - TIMER_LATE_S)
+    while time.perf_counter() < due:  # noqa: ASYNC110 - it waits for a moment, not an event
+        await asyncio.sleep(0)
 
 
 async def a_floor(
@@ -144,13 +154,15 @@ async def a_floor(
         ]
         list_id = ListId(ids.new())
         await tx.add_list(list_id, campaign, new, source="bench.csv", rejected=0, now=now)
+        rows = [lead for _, lead in new]
+        await keep_facts_of_list(tx, campaign, rows, source="bench.csv", now=now)
         lease = await tx.take_campaign(
             campaign.id, DialerId(UUID(int=3)), now=now, life=timedelta(hours=1)
         )
     floor.campaigns[campaign.id] = campaign
     listed = own.folder / "national.csv"
-    rows = (f"+1212{number},2019-05-01\n" for number in range(5560000, 5560000 + LISTED))
-    listed.write_text("number,registered_on\n" + "".join(rows), encoding="utf-8")
+    entries = (f"+1212{number},2019-05-01\n" for number in range(5560000, 5560000 + LISTED))
+    listed.write_text("number,registered_on\n" + "".join(entries), encoding="utf-8")
     await import_registry(
         store,
         own.library,

@@ -13,9 +13,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -24,6 +25,7 @@ from fairdial.adapters.postgres.server import EmbeddedPostgres, ensure_database
 from fairdial.exceptions import StoreUnavailable
 
 SOURCE = Path(__file__).parents[3] / "src"
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +262,7 @@ if os.geteuid() == 0:
     def test_root_never_runs_the_server_itself(data_dir: Path) -> None:
         with EmbeddedPostgres(data_dir) as server:
             server.start()
-            owners = {Path(f"/proc/{pid}").stat().st_uid for pid in _processes_in(data_dir)}
+            owners = _of_each(_processes_in(data_dir), lambda proc: proc.stat().st_uid)
         assert 0 not in owners
         assert len(owners) == 1
 
@@ -297,7 +299,7 @@ if os.geteuid() == 0:
         monkeypatch.syspath_prepend(str(tmp_path))
         with EmbeddedPostgres(empty_dir, durable=False) as server:
             assert _row(server.start(), "SELECT 1") == (1,)
-            running = {Path(f"/proc/{pid}/exe").readlink() for pid in _processes_in(empty_dir)}
+            running = _of_each(_processes_in(empty_dir), lambda proc: (proc / "exe").readlink())
         assert {path.is_relative_to(empty_dir / "postgres") for path in running} == {True}
 
     AS_NOBODY = """if True:
@@ -346,6 +348,15 @@ def _processes_in(folder: Path) -> set[int]:
                 found.add(int(link.parent.name))
         except OSError:
             continue
+    return found
+
+
+def _of_each(pids: set[int], look: Callable[[Path], T]) -> set[T]:
+    """What each process shows that is still there: the server's helpers come and go."""
+    found = set()
+    for pid in pids:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.add(look(Path("/proc", str(pid))))
     return found
 
 

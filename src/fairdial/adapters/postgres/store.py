@@ -601,9 +601,9 @@ class PostgresTransaction:
         verdicts, facts = written(permit.verdicts), audit.canonical(plain(permit.facts))
         digest = digest_of(permit.rulebook, permit.tzdata, verdicts, facts)
         await self._run(
-            "save_permit",
-            id=permit.id,
-            attempt_id=permit.attempt_id,
+            "open_attempt",
+            permit_id=permit.id,
+            attempt_id=attempt.id,
             lead_id=permit.lead_id,
             campaign_id=permit.campaign_id,
             number=permit.number,
@@ -616,14 +616,6 @@ class PostgresTransaction:
             verdicts=verdicts,
             facts=facts,
             digest=digest,
-        )
-        await self._run(
-            "open_attempt",
-            id=attempt.id,
-            permit_id=attempt.permit_id,
-            lead_id=attempt.lead_id,
-            campaign_id=attempt.campaign_id,
-            number=attempt.number,
             permitted_at=attempt.permitted_at,
             ring_s=attempt.ring_s,
             connect_ms_max=attempt.connect_ms_max,

@@ -1,9 +1,18 @@
 -- name: open_attempt
--- The attempt exists before anything rings.
+-- Keep a permit with all it rests on, and its attempt, before anything rings.
+WITH granted AS (
+    INSERT INTO permit (id, attempt_id, lead_id, campaign_id, number, caller_id, method, issued_at,
+                        expires_at, rulebook, tzdata, verdicts, facts, digest)
+    VALUES (%(permit_id)s, %(attempt_id)s, %(lead_id)s, %(campaign_id)s, %(number)s, %(caller_id)s,
+            %(method)s, %(issued_at)s, %(expires_at)s, %(rulebook)s, %(tzdata)s, %(verdicts)s,
+            %(facts)s, %(digest)s)
+    RETURNING id, attempt_id, lead_id, campaign_id, number
+)
 INSERT INTO attempt (id, permit_id, lead_id, campaign_id, number, state, permitted_at, ring_s,
                      connect_ms_max, deadline_at)
-VALUES (%(id)s, %(permit_id)s, %(lead_id)s, %(campaign_id)s, %(number)s, 'permitted',
-        %(permitted_at)s, %(ring_s)s, %(connect_ms_max)s, %(deadline_at)s)
+SELECT attempt_id, id, lead_id, campaign_id, number, 'permitted', %(permitted_at)s, %(ring_s)s,
+       %(connect_ms_max)s, %(deadline_at)s
+  FROM granted
 
 -- name: attempt_for_update
 -- One attempt, held until this transaction ends.

@@ -67,14 +67,6 @@ SELECT called.number,
   FROM unnest(%(numbers)s::text[], %(area_codes)s::text[], %(companies)s::text[])
        AS called (number, area_code, company)
 
--- name: save_permit
--- Keep a permit with all it rests on.
-INSERT INTO permit (id, attempt_id, lead_id, campaign_id, number, caller_id, method, issued_at,
-                    expires_at, rulebook, tzdata, verdicts, facts, digest)
-VALUES (%(id)s, %(attempt_id)s, %(lead_id)s, %(campaign_id)s, %(number)s, %(caller_id)s,
-        %(method)s, %(issued_at)s, %(expires_at)s, %(rulebook)s, %(tzdata)s, %(verdicts)s,
-        %(facts)s, %(digest)s)
-
 -- name: save_refusal
 -- Keep a refusal with all it rests on.
 INSERT INTO refusal (id, lead_id, campaign_id, number, decided_at, next_allowed_at, reasons,

@@ -1,0 +1,51 @@
+"""Benchmarks are commands that people run: each works, at a size that takes seconds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from .command import Installation
+
+pytestmark = pytest.mark.wire
+
+
+def figures_of(installation: Installation, *words: str) -> dict[str, Any]:
+    command = installation.start("bench", *words)
+    assert command.ended() == 0, command.complained
+    figures: dict[str, Any] = json.loads(command.said)
+    assert figures["machine"]["cores"] >= 1
+    return figures
+
+
+def test_the_gate_is_measured_by_permits_not_by_refusals(installation: Installation) -> None:
+    figures = figures_of(installation, "gate", "--rate", "50", "--seconds", "2")
+    # Maine wants an answer about reassigned numbers, which nobody asked for here.
+    assert (figures["calls"], figures["permits"] > 90) == (100, True)
+    assert 0 < figures["permit_ms"]["p50"] <= figures["permit_ms"]["p99"]
+    assert figures["bare_transaction_ms"]["p50"] > 0
+
+
+def test_the_chain_that_is_measured_holds(installation: Installation) -> None:
+    figures = figures_of(installation, "audit", "--seconds", "1")
+    assert figures["chain_verified"] is True
+    for size in ("transactions_of_1", "transactions_of_10"):
+        assert figures[size]["sealed_entries_per_s"] > 0
+        assert figures[size]["plain_inserts_per_s"] > 0
+
+
+def test_a_dispute_file_is_found_by_indexes_alone(installation: Installation) -> None:
+    figures = figures_of(installation, "dispute", "--rows", "20000")
+    assert figures["rows"]["audit_entry"] >= 20_000
+    assert (figures["whole_tables_read"], figures["events"] > 0) == ([], True)
+
+
+def test_a_registry_is_measured_beside_its_peers(installation: Installation) -> None:
+    figures = figures_of(
+        installation, "registry", "--numbers", "100000", "--list-rows", "10000", "--changes", "500"
+    )
+    listed = {figures[peer]["listed"] for peer in ("numpy", "duckdb")}
+    assert listed == {figures["fairdial"]["screen"]["listed"]}
+    assert 0 not in listed
