@@ -47,7 +47,7 @@ from fairdial.sandbox.agents import SimulatedAgents
 from fairdial.sandbox.morning import CALLED_ZONE, sandbox_morning
 from fairdial.settings import Settings
 from fairdial.web.pages import create_app
-from fairdial.web.server import WebServer
+from fairdial.web.server import WebServer, look_at_port
 
 LOOK_S = 0.5
 PLAIN_LINE_S = 5.0
@@ -143,6 +143,8 @@ async def run_campaign(
     app.look_at_script(settings, people=options.people, scenario=options.scenario)
     if options.summary is not None:
         look_at_summary(options.summary)
+    if options.with_page:
+        await look_at_port(settings.web_host, settings.web_port)
 
     def say(what: str) -> None:
         out.print(f"[dim]·[/dim] {escape(what)} …", highlight=False)

@@ -84,6 +84,14 @@ class WebServer:
         self._task = None
 
 
+async def look_at_port(host: str, port: int) -> None:
+    """Find out whether the page can be served there, before anything is started for it.
+
+    Raises `SettingsError` naming the variable.
+    """
+    (await _listen(host, port)).close()
+
+
 async def _listen(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     try:
