@@ -29,9 +29,9 @@ PARTS: dict[str, tuple[str | Path, ...]] = {
     "lint": (BIN / "ruff", "check", *PYTHON_FOLDERS),
     "types": (BIN / "mypy", *PYTHON_FOLDERS),
     "imports": (BIN / "lint-imports",),
-    "unit": (*PYTEST, "-m", "not wire and not browser"),
+    "unit": (*PYTEST, "-m", "not wire and not browser and not process"),
     # One by one: these measure time and listen on ports.
-    "wire": (*PYTEST, "-m", "wire"),
+    "wire": (*PYTEST, "-m", "wire or process"),
     "browser": (*PYTEST, "-m", "browser"),
     "docs": (sys.executable, "tools/check_docs.py"),
 }

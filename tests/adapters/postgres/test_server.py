@@ -24,6 +24,8 @@ import pytest
 from fairdial.adapters.postgres.server import EmbeddedPostgres, ensure_database
 from fairdial.exceptions import StoreUnavailable
 
+pytestmark = pytest.mark.process
+
 SOURCE = Path(__file__).parents[3] / "src"
 T = TypeVar("T")
 
