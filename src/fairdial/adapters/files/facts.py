@@ -18,10 +18,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, TypeVar
 
-from fairdial.adapters.files.lines import CHUNK_BYTES, Line, encoding_of, open_file, read_lines
+from fairdial.adapters.files.lines import (
+    CHUNK_BYTES,
+    FileReading,
+    Line,
+    encoding_of,
+    open_file,
+    read_lines,
+)
 from fairdial.adapters.files.rows import (
     DELIMITERS,
     Record,
@@ -128,7 +134,7 @@ _LINE_TYPES = {
 }
 
 
-class FactsReading(Iterator[FactsRecord]):
+class FactsReading(FileReading[FactsRecord]):
     """A file of facts being read; made by `read_facts`. Closes its file at the end.
 
     `next` raises `UnusableList` at the first row that cannot be read: import in one transaction.
@@ -171,20 +177,6 @@ class FactsReading(Iterator[FactsRecord]):
         """Close the file; reading on ends as if the file had ended."""
         self._next, self._records = None, iter(())
         self._file.close()
-
-    def __enter__(self) -> FactsReading:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> FactsReading:
-        return self
 
     def __next__(self) -> FactsRecord:
         record = self._next

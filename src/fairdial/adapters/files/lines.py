@@ -10,12 +10,16 @@ import codecs
 import io
 import re
 import stat
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self, TypeVar
 
 from fairdial.exceptions import UnusableList
+
+T_co = TypeVar("T_co", covariant=True)
 
 CHUNK_BYTES = 65_536
 LINE_CHARS_MAX = 1_000_000
@@ -34,6 +38,25 @@ _MAGIC = (
     (b"BZh", "compressed with bzip2: unpack it first"),
     (b"SQLite format 3", "an SQLite database: export the table as CSV"),
 )
+
+
+class FileReading(Iterator[T_co]):
+    """A file being read, item by item; `with` closes it, however the reading ends."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file; reading on ends as if the file had ended."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Container, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
-from fairdial.adapters.files.lines import Line, encoding_of, open_file, read_lines
+from fairdial.adapters.files.lines import FileReading, Line, encoding_of, open_file, read_lines
 from fairdial.adapters.files.rows import (
     DELIMITERS,
     Record,
@@ -54,7 +53,7 @@ class ListSummary:
     rejected_by_kind: Mapping[RejectKind, int]
 
 
-class ListReading(Iterator[NewLead | RejectedRow]):
+class ListReading(FileReading[NewLead | RejectedRow]):
     """A list being read, row by row. Made by `read_list`; closes its file at the end or by `with`.
 
     `next` raises `UnusableList` when the file turns out to be no list further down, so whoever
@@ -99,20 +98,6 @@ class ListReading(Iterator[NewLead | RejectedRow]):
         """Close the file; reading on ends as if the list had ended."""
         self._results.close()
         self._file.close()
-
-    def __enter__(self) -> ListReading:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> ListReading:
-        return self
 
     def __next__(self) -> NewLead | RejectedRow:
         return next(self._results)

@@ -8,14 +8,12 @@ reason a number need not be in service to be listed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
-from fairdial.adapters.files.lines import Line, encoding_of, open_file, read_lines
+from fairdial.adapters.files.lines import FileReading, Line, encoding_of, open_file, read_lines
 from fairdial.core.ids import E164
 from fairdial.core.intake import ACCEPTED_NAMES, Role, header_key, shown
 from fairdial.core.number import NumberFault, parse_e164
@@ -37,7 +35,7 @@ class SimpleEntry:
     """The day it was listed, when the file says so."""
 
 
-class SimpleReading(Iterator[SimpleEntry]):
+class SimpleReading(FileReading[SimpleEntry]):
     """A do-not-call file being read; made by `read_simple`. Closes its file at the end.
 
     `next` raises `UnusableList` at the first line that cannot be read: import in one transaction.
@@ -67,20 +65,6 @@ class SimpleReading(Iterator[SimpleEntry]):
         """Close the file; reading on ends as if the file had ended."""
         self._first, self._lines = None, iter(())
         self._file.close()
-
-    def __enter__(self) -> SimpleReading:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> SimpleReading:
-        return self
 
     def __next__(self) -> SimpleEntry:
         try:
