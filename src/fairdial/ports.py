@@ -16,23 +16,30 @@ from uuid import UUID
 
 from fairdial.core.abandon import AbandonFigure, AbandonMeasure, AbandonRecord
 from fairdial.core.agent import AgentSession
+from fairdial.core.answer import AnswerKind as AnswerKind
+from fairdial.core.answer import Tone as Tone
 from fairdial.core.attempt import Attempt
 from fairdial.core.attempt import EndCause as EndCause
 from fairdial.core.attempt import Message as Message
 from fairdial.core.audit import AuditEntry
 from fairdial.core.campaign import Campaign, CampaignState
 from fairdial.core.checkpoint import ChainHead, Checkpoint
+from fairdial.core.conversation import Part as Part
 from fairdial.core.facts import Emergency, Facts, SuppressionKind
 from fairdial.core.hopper import NextStep
 from fairdial.core.ids import (
     E164,
     AttemptId,
+    CallId,
     CampaignId,
     ConsentId,
     DialerId,
+    InboundId,
     Instant,
     LeadId,
+    LegId,
     ListId,
+    RecordingId,
     SellerId,
     SessionId,
 )
@@ -68,7 +75,13 @@ class CallEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDialed(CallEvent):
-    """The INVITE is on the wire (and in the wire log). From here on it may have rung."""
+    """The INVITE is on the wire (and in the wire log). From here on it may have rung.
+
+    It comes again, with another trunk, when the first one failed before any ringing.
+    """
+
+    trunk: str = ""
+    """The name of the trunk that took it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +116,28 @@ class MessagePlayed(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerJudged(CallEvent):
+    """What answered, by its sound. At most one for each answer, where `dial` asked for it."""
+
+    kind: AnswerKind
+    confidence: float
+    """0 to 1; how sure of `kind`."""
+    why: str
+    """What spoke for it: `one word, then 0.9 s of silence`."""
+    greeting_started_at: Instant | None = None
+    """When a voice was first heard; None when none was."""
+    greeting_ended_at: Instant | None = None
+    """When the first greeting ended; None while it goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToneHeard(CallEvent):
+    """A tone of the network or of a machine, in early media or after the answer."""
+
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallDigit(CallEvent):
     """The called party pressed a key; one event for each press, in order.
 
@@ -123,8 +158,96 @@ class CallEnded(CallEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InboundEvent:
+    """Something about a call that somebody makes to us."""
+
+    inbound_id: InboundId
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundOffered(InboundEvent):
+    """Somebody calls. It rings on their side until `answer` or `hang_up`, for a bounded time."""
+
+    caller: str
+    """The number as the trunk gives it, E.164 where it could be read so; empty when withheld."""
+    called: str
+    """The number of ours that was called, E.164 where it could be read so."""
+    trunk: str
+    verification: str = ""
+    """The carrier's word on the caller's number (`verstat`), or that an Identity header came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundBridged(InboundEvent):
+    """Who called in and one of our phones are joined."""
+
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundPlayed(InboundEvent):
+    """A recorded message came to its end, and so did the time to answer it by a key."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundDigit(InboundEvent):
+    """Who called in pressed a key. Neither logged nor kept, as for `CallDigit`."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundEnded(InboundEvent):
+    """The leg is gone. Exactly one follows every `InboundOffered`, unless the engine died."""
+
+    cause: EndCause
+    raw: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingEnded:
+    """A recording is complete and on disk."""
+
+    recording_id: RecordingId
+    call_id: CallId
+    path: Path
+    seconds: float
+    at: Instant
+    fault: str = ""
+    """Why it is shorter than the call: a full disk, a folder that is gone; empty when it is not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkChanged:
+    """A trunk became usable or stopped being so: its health check, registration or a 503."""
+
+    trunk: str
+    is_up: bool
+    why: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkStatus:
+    """A trunk as it is right now."""
+
+    name: str
+    is_up: bool
+    why: str
+    """Why it is down, or what last vouched for it."""
+    calls: int
+    """Calls on it now, in either direction."""
+    calls_max: int
+    calls_per_second: float
+    """The most that may start in a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentLegUp:
-    """The agent's leg is nailed up: from now on an answered call is heard at once."""
+    """A phone of ours is nailed up: from now on an answered call is heard at once."""
 
     session_id: SessionId
     at: Instant
@@ -132,7 +255,7 @@ class AgentLegUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentLegDown:
-    """The agent's leg is gone or never came up."""
+    """A phone of ours is gone or never came up."""
 
     session_id: SessionId
     at: Instant
@@ -156,7 +279,16 @@ class EngineUp:
     at: Instant
 
 
-TelephonyEvent = CallEvent | AgentLegUp | AgentLegDown | EngineDown | EngineUp
+TelephonyEvent = (
+    CallEvent
+    | InboundEvent
+    | RecordingEnded
+    | TrunkChanged
+    | AgentLegUp
+    | AgentLegDown
+    | EngineDown
+    | EngineUp
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +297,7 @@ class LiveLegs:
 
     attempts: frozenset[AttemptId]
     sessions: frozenset[SessionId]
+    inbound: frozenset[InboundId] = frozenset()
 
 
 class Telephony(Protocol):
@@ -182,33 +315,83 @@ class Telephony(Protocol):
     async def stop(self) -> None:
         """End every call cleanly (CANCEL, BYE), then the engine. Bounded to a few seconds."""
 
-    async def dial(self, permit: Permit, *, ring_s: int) -> None:
+    async def dial(
+        self, permit: Permit, *, ring_s: int, detect: bool = False, identity: str = ""
+    ) -> None:
         """Place the call that `permit` allows; refuse an expired, foreign or used one.
 
         Raises `EngineUnavailable` or `PermitMisused` only when nothing was handed over and nothing
         will ring. Once it returns, an event says what became of it, or the wire log does.
 
         The INVITE's Call-ID is the attempt id. After `ring_s` seconds of ringing without an answer
-        the call is cancelled and ends with `EndCause.NO_ANSWER`.
+        the call is cancelled and ends with `EndCause.NO_ANSWER`. With `detect`, `AnswerJudged`
+        follows an answer. `identity` is a STIR/SHAKEN Identity header of a signer of yours
+        (RFC 8224), passed on as it is.
         """
 
     async def connect_agent(self, session_id: SessionId, phone: str) -> None:
-        """Nail up the leg to `phone`, a SIP URI; `AgentLegUp` or `AgentLegDown` follows."""
+        """Nail up the leg to a phone of ours; `AgentLegUp` or `AgentLegDown` follows.
 
-    async def disconnect_agent(self, session_id: SessionId) -> None:
-        """Take the agent's leg down."""
-
-    async def bridge(self, attempt_id: AttemptId, session_id: SessionId) -> None:
-        """Join an answered call with a nailed-up agent leg; `CallBridged` follows."""
-
-    async def play(self, attempt_id: AttemptId, message: Message) -> None:
-        """Play a recorded message to an answered call; `MessagePlayed` follows.
-
-        It follows a few seconds after the last word, so that a key can still be pressed.
+        `phone` is a SIP URI (`sip:name@host`), or `phone:name` for one that registered with us. An
+        agent, a supervisor, a colleague whom a call is passed on to: the id is the caller's.
         """
 
-    async def hang_up(self, attempt_id: AttemptId) -> None:
-        """CANCEL or BYE as the call stands; `CallEnded` follows."""
+    async def connect_browser(self, session_id: SessionId, offer: str) -> str:
+        """Nail up the leg to a browser: takes its SDP offer and returns our answer (WebRTC).
+
+        `AgentLegUp` follows when audio can flow. Offered again for the same session, the new
+        browser connection takes the place of the old one, and a call that is up goes on with it.
+        Raises `EngineUnavailable`, also for an offer that cannot be used.
+        """
+
+    async def disconnect_agent(self, session_id: SessionId) -> None:
+        """Take the leg of a phone of ours down."""
+
+    async def answer(self, inbound_id: InboundId) -> None:
+        """Answer a call that is offered to us."""
+
+    async def join(self, call_id: CallId, leg_id: LegId, part: Part) -> None:
+        """Give a leg a part in the conversation of an answered call, or change the part it has.
+
+        `core.conversation` says who hears whom. A phone of ours that was in another conversation
+        leaves it. When the first phone of ours gets `Part.TALK`, `CallBridged` (`InboundBridged`)
+        follows, and a short tone tells the agent that somebody is there.
+        """
+
+    async def leave(self, call_id: CallId, leg_id: LegId) -> None:
+        """Take a phone of ours out of a conversation. Its leg stays up, and so does the call."""
+
+    async def play(self, call_id: CallId, message: Message) -> None:
+        """Play a recorded message to an answered call; `MessagePlayed` follows.
+
+        It follows a few seconds after the last word, so that a key can still be pressed. Joining
+        the call cuts the message short.
+        """
+
+    async def send_digits(self, leg_id: LegId, digits: str) -> None:
+        """Press keys on an answered leg, as RFC 4733 events: `0`-`9`, `*`, `#`, `A`-`D`."""
+
+    async def record(self, call_id: CallId, recording_id: RecordingId, path: Path) -> None:
+        """Record an answered call into a WAV file with two channels; `RecordingEnded` follows.
+
+        Left is who is outside, right is everybody of ours. It ends with the call. The file has its
+        name only when it is complete: until then it is `path` with `.part` behind it.
+        """
+
+    async def pause_recording(self, call_id: CallId) -> None:
+        """Record silence from now on, while a card's number is told."""
+
+    async def resume_recording(self, call_id: CallId) -> None:
+        """Record again."""
+
+    async def stop_recording(self, call_id: CallId) -> None:
+        """End the recording before the call does."""
+
+    async def hang_up(self, call_id: CallId) -> None:
+        """CANCEL, BYE or a refusal as the call stands; `CallEnded` or `InboundEnded` follows."""
+
+    async def trunks(self) -> tuple[TrunkStatus, ...]:
+        """The trunks in the order in which they are tried."""
 
     async def live(self) -> LiveLegs:
         """What the engine holds right now, to reconcile after a gap."""

@@ -137,7 +137,7 @@ class Stage:
         """A call with an agent and a called party who hear each other."""
         session = await self.agent()
         attempt = await self.dialed(number)
-        self.telephony.answer(attempt.id)
+        self.telephony.pick_up(attempt.id)
         await self.settle()
         return await self.attempt(attempt.id), await self.session(session.id)
 

@@ -38,7 +38,7 @@ async def counted(stage: Stage, measure: AbandonMeasure = US) -> tuple[int, int]
 
 async def answered(stage: Stage, number: str) -> Attempt:
     attempt = await stage.dialed(number)
-    stage.telephony.answer(attempt.id)
+    stage.telephony.pick_up(attempt.id)
     await stage.settle()
     return attempt
 

@@ -42,7 +42,7 @@ async def test_an_answered_call_goes_to_the_agent_who_has_been_ready_longest(sta
     stage.clock.move(seconds=1)
     second = await stage.agent("Bela")
     attempt = await stage.dialed()
-    stage.telephony.answer(attempt.id)
+    stage.telephony.pick_up(attempt.id)
     await stage.settle()
     assert (await stage.session(first.id)).state is AgentState.TALKING
     assert (await stage.session(second.id)).state is AgentState.READY
@@ -69,7 +69,7 @@ async def test_a_call_that_waits_is_given_to_the_next_agent_who_becomes_ready(
     stage: Stage,
 ) -> None:
     attempt = await stage.dialed()
-    stage.telephony.answer(attempt.id)
+    stage.telephony.pick_up(attempt.id)
     await stage.settle()
     assert (await stage.attempt(attempt.id)).state is AttemptState.WAITING
     session = await stage.agent()
@@ -81,7 +81,7 @@ async def test_nobody_free_by_the_deadline_hears_who_called_and_counts_as_abando
     stage: Stage,
 ) -> None:
     attempt = await stage.dialed()
-    stage.telephony.answer(attempt.id)
+    stage.telephony.pick_up(attempt.id)
     await stage.settle()
     stage.clock.move(seconds=2)
     await apply(stage.floor, attempt.id, DeadlinePassed(), stage.clock.now())

@@ -16,7 +16,7 @@ from fairdial.adapters.memory.telephony import MemoryTelephony
 from fairdial.core.agent import AgentState
 from fairdial.core.attempt import EndCause
 from fairdial.core.campaign import DialMode, Pace
-from fairdial.core.ids import E164, LeadId, ListId
+from fairdial.core.ids import E164, AttemptId, LeadId, ListId
 from fairdial.core.intake import NewLead
 from fairdial.core.lead import LineType, Party, StatedLocation
 from fairdial.core.outcome import Disposition, Outcome
@@ -60,9 +60,9 @@ async def people(stage: Stage, dialer: Dialer) -> AsyncIterator[None]:
                 elif played % 4 == 0:
                     telephony.end(attempt_id, EndCause.NO_ANSWER)
                 else:
-                    telephony.answer(attempt_id)
-            for attempt_id in list(telephony.bridges):
-                telephony.end(attempt_id, EndCause.CALLED_PARTY_HUNG_UP)
+                    telephony.pick_up(attempt_id)
+            for call_id in list(telephony.bridges):
+                telephony.end(AttemptId(call_id), EndCause.CALLED_PARTY_HUNG_UP)
             await asyncio.sleep(0.02)
 
     async def work() -> None:
@@ -161,7 +161,7 @@ async def test_a_stop_ends_every_call_and_logs_everybody_out(stage: Stage, diale
             stage.floor, dialer.campaign, name=name, phone=f"sip:{name}@127.0.0.1"
         )
     await until(lambda: len(stage.telephony.wire) == 2)
-    stage.telephony.answer(stage.telephony.wire[0])
+    stage.telephony.pick_up(stage.telephony.wire[0])
     await asyncio.sleep(0.1)
     dialer.stopping.set()
     await asyncio.wait_for(running, 10)

@@ -27,7 +27,7 @@ async def abandoned(stage: Stage) -> Attempt:
     """A person who found no agent, and hears the message."""
     stage.telephony.messages_go_on = True
     attempt = await stage.dialed(NUMBER)
-    stage.telephony.answer(attempt.id)
+    stage.telephony.pick_up(attempt.id)
     await stage.settle()
     stage.clock.move(seconds=2)
     await apply(stage.floor, attempt.id, DeadlinePassed(), stage.clock.now())
@@ -114,7 +114,7 @@ async def test_the_key_pressed_three_times_is_one_stop_request(stage: Stage) -> 
 
 async def test_the_key_after_the_last_word_counts_until_the_call_is_gone(stage: Stage) -> None:
     attempt = await stage.dialed(NUMBER)
-    stage.telephony.answer(attempt.id)
+    stage.telephony.pick_up(attempt.id)
     await stage.settle()
     await apply(stage.floor, attempt.id, DeadlinePassed(), stage.clock.now())
     # The engine has said that the message ended; the key comes before our hang-up does.

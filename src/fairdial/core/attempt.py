@@ -85,6 +85,12 @@ class Message(StrEnum):
 
     ABANDONED = "abandoned"
     """Who called, for whom, and how to opt out: what the law asks to play to an abandoned call."""
+    VOICEMAIL = "voicemail"
+    """What is left on an answering machine after its beep."""
+    CALL_BACK = "call_back"
+    """What people hear who ring back our caller ID: who called, and the key to opt out."""
+    OPTED_OUT = "opted_out"
+    """That the number will not be called again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

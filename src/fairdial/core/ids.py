@@ -15,8 +15,16 @@ AgentId = NewType("AgentId", UUID)
 SessionId = NewType("SessionId", UUID)
 """One agent session: one agent's time at the desk."""
 DialerId = NewType("DialerId", UUID)
+InboundId = NewType("InboundId", UUID)
+"""A call that somebody makes to us, mostly back to a caller ID of ours."""
+RecordingId = NewType("RecordingId", UUID)
 ConsentId = NewType("ConsentId", UUID)
 EmergencyId = NewType("EmergencyId", UUID)
+
+CallId = AttemptId | InboundId
+"""A call with somebody outside: one that we made, or one that was made to us."""
+LegId = AttemptId | InboundId | SessionId
+"""One end of a conversation: the leg of a call, or a phone of ours."""
 
 E164 = NewType("E164", str)
 """A telephone number in E.164 form, plus sign included: `+12125550142`."""

@@ -31,6 +31,7 @@ from fairdial.ports import (
     CallNotDialed,
     CallRinging,
     MessagePlayed,
+    Part,
     Transaction,
 )
 
@@ -226,7 +227,7 @@ async def _tell_engine(floor: Floor, stepped: line.Step) -> None:
         try:
             match action:
                 case line.Bridge(session_id=session_id):
-                    await floor.telephony.bridge(attempt.id, session_id)
+                    await floor.telephony.join(attempt.id, session_id, Part.TALK)
                 case line.PlayMessage(message=message):
                     await floor.telephony.play(attempt.id, message)
                 case line.HangUp():

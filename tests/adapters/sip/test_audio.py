@@ -22,6 +22,7 @@ from fairdial.ports import (
     LiveLegs,
     Message,
     MessagePlayed,
+    Part,
 )
 
 from .sip_cast import HERE, Ear, Line, OpenEar, OpenLine, PlaySipp, Sipp, free_port, permit, words
@@ -113,7 +114,7 @@ async def test_bridged_parties_hear_each_other_and_no_one_else(
     alone = await agent.says("X")
     assert called.heard_nothing_of(alone)
 
-    await line.telephony.bridge(attempt, session)
+    await line.telephony.join(attempt, session, Part.TALK)
     bridged = await line.until_told(CallBridged, attempt)
     assert bridged.session_id == session
     question, answer = await called.says("C"), await agent.says("A", seq=10)
@@ -137,7 +138,7 @@ async def test_an_agent_s_leg_stays_up_from_one_call_to_the_next(
 ) -> None:
     session, agent = await _agent(line, sipp, ear)
     first, leaving = await _called_party(line, sipp, ear)
-    await line.telephony.bridge(first, session)
+    await line.telephony.join(first, session, Part.TALK)
     assert await agent.hears(await leaving.says("F"))
     await line.telephony.hang_up(first)
     await line.until_told(CallEnded, first)
@@ -148,7 +149,7 @@ async def test_an_agent_s_leg_stays_up_from_one_call_to_the_next(
 
     between = await agent.says("X")
     second, called = await _called_party(line, sipp, ear)
-    await line.telephony.bridge(second, session)
+    await line.telephony.join(second, session, Part.TALK)
     assert await agent.hears(await called.says("S"))
     assert await called.hears(await agent.says("A", seq=20))
     assert called.heard_nothing_of(between)
@@ -161,7 +162,7 @@ async def test_the_first_packet_of_each_talk_is_marked(
 ) -> None:
     session, agent = await _agent(line, sipp, ear)
     attempt, called = await _called_party(line, sipp, ear)
-    await line.telephony.bridge(attempt, session)
+    await line.telephony.join(attempt, session, Part.TALK)
     said = await called.says("C")
     assert await agent.hears(said)
     marks = {packet.payload: packet.marker for packet in agent.ear.heard}
@@ -173,7 +174,7 @@ async def test_a_law_and_mu_law_understand_each_other(
 ) -> None:
     session, agent = await _agent(line, sipp, ear)
     attempt, called = await _called_party(line, sipp, ear, codecs="8 101")
-    await line.telephony.bridge(attempt, session)
+    await line.telephony.join(attempt, session, Part.TALK)
     said = await called.says("C", payload_type=8)
     assert await agent.hears([word.translate(g711.ALAW_TO_ULAW) for word in said])
     reply = await agent.says("A")
@@ -185,7 +186,7 @@ async def test_a_law_and_mu_law_understand_each_other(
 async def test_keys_pressed_pass_through(line: Line, sipp: PlaySipp, ear: OpenEar) -> None:
     session, agent = await _agent(line, sipp, ear)
     attempt, called = await _called_party(line, sipp, ear)
-    await line.telephony.bridge(attempt, session)
+    await line.telephony.join(attempt, session, Part.TALK)
     await called.says("C")
     key_five = b"\x05\x8a\x03\x20"
     await called.ear.say([key_five], to=called.ours, payload_type=101, seq=10)
@@ -223,7 +224,7 @@ async def test_a_key_is_told_while_a_message_plays_and_while_an_agent_listens(
     await line.telephony.play(attempt, Message.ABANDONED)
     await called.presses("9", seq=100)
     assert (await line.until_told(CallDigit, attempt)).digit == "9"
-    await line.telephony.bridge(attempt, session)
+    await line.telephony.join(attempt, session, Part.TALK)
     await line.until_told(CallBridged, attempt)
     await called.presses("5", seq=200)
     assert (await line.until_told(CallDigit, attempt, count=2)).digit == "5"
@@ -238,7 +239,7 @@ async def test_keys_of_an_agent_and_of_a_stranger_are_not_told(
     attempt, called = await _called_party(line, sipp, ear)
     await called.says("C")
     await agent.says("A")
-    await line.telephony.bridge(attempt, session)
+    await line.telephony.join(attempt, session, Part.TALK)
     await agent.presses("9", seq=100)
     stranger = Party(ear=await ear(), ours=called.ours, sipp=called.sipp)
     await stranger.presses("9", seq=100)

@@ -19,18 +19,31 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from fairdial.adapters.sip import wirelog
 from fairdial.adapters.sip.settings import SipSettings, is_loopback
 from fairdial.adapters.sip.worker import LINE_BYTES_MAX
-from fairdial.core.ids import AttemptId, Instant, PermitId, SessionId
+from fairdial.core.answer import AnswerKind, Tone
+from fairdial.core.conversation import Part
+from fairdial.core.ids import (
+    AttemptId,
+    CallId,
+    InboundId,
+    Instant,
+    LegId,
+    PermitId,
+    RecordingId,
+    SessionId,
+)
 from fairdial.core.permit import Permit
 from fairdial.exceptions import EngineUnavailable, PermitMisused
 from fairdial.ports import (
     AgentLegDown,
     AgentLegUp,
+    AnswerJudged,
     CallAnswered,
     CallBridged,
     CallDialed,
@@ -42,16 +55,26 @@ from fairdial.ports import (
     EndCause,
     EngineDown,
     EngineUp,
+    InboundBridged,
+    InboundDigit,
+    InboundEnded,
+    InboundOffered,
+    InboundPlayed,
     LiveLegs,
     Message,
     MessagePlayed,
+    RecordingEnded,
     TelephonyEvent,
+    ToneHeard,
+    TrunkChanged,
+    TrunkStatus,
 )
 
 __all__ = ["SipSettings", "SipTelephony"]
 
 _log = logging.getLogger("fairdial.sip")
 
+_KEYS = re.compile(r"[0-9*#A-D]{1,64}", re.ASCII)
 _E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _FICTIONAL = re.compile(
     r"\+1[2-9][0-9]{2}55501[0-9]{2}"
@@ -145,7 +168,9 @@ class SipTelephony:
         self._process = None
         self._put(None)
 
-    async def dial(self, permit: Permit, *, ring_s: int) -> None:
+    async def dial(
+        self, permit: Permit, *, ring_s: int, detect: bool = False, identity: str = ""
+    ) -> None:
         """Place the call that `permit` allows. A resend of the same permit changes nothing.
 
         Raises `PermitMisused` for an expired, foreign or used permit: nothing rings.
@@ -170,6 +195,8 @@ class SipTelephony:
                 caller_id=permit.caller_id,
                 ring_s=ring_s,
                 until=time.monotonic() + life_s,
+                detect=detect,
+                identity=identity,
             )
         except EngineUnavailable as failure:
             # Handed over and not confirmed: its event, or after its death the wire log, will say.
@@ -180,21 +207,61 @@ class SipTelephony:
         """Nail up the agent's leg to `phone`; `AgentLegUp` or `AgentLegDown` follows."""
         await self._command("connect_agent", session=str(session_id), phone=phone[:512])
 
+    async def connect_browser(self, session_id: SessionId, offer: str) -> str:
+        """Nail up the leg to a browser; returns our answer to its offer."""
+        raise NotImplementedError
+
     async def disconnect_agent(self, session_id: SessionId) -> None:
-        """Take the agent's leg down."""
+        """Take the leg of a phone of ours down."""
         await self._command("disconnect_agent", session=str(session_id))
 
-    async def bridge(self, attempt_id: AttemptId, session_id: SessionId) -> None:
-        """Join an answered call with a nailed-up agent leg; `CallBridged` follows."""
-        await self._command("bridge", attempt=str(attempt_id), session=str(session_id))
+    async def answer(self, inbound_id: InboundId) -> None:
+        """Answer a call that is offered to us."""
+        await self._command("answer", inbound=str(inbound_id))
 
-    async def play(self, attempt_id: AttemptId, message: Message) -> None:
+    async def join(self, call_id: CallId, leg_id: LegId, part: Part) -> None:
+        """Give a leg a part in a conversation; `CallBridged` or `InboundBridged` may follow."""
+        await self._command("join", call=str(call_id), leg=str(leg_id), part=part.value)
+
+    async def leave(self, call_id: CallId, leg_id: LegId) -> None:
+        """Take a phone of ours out of a conversation."""
+        await self._command("leave", call=str(call_id), leg=str(leg_id))
+
+    async def play(self, call_id: CallId, message: Message) -> None:
         """Play a recorded message to an answered call; `MessagePlayed` follows."""
-        await self._command("play", attempt=str(attempt_id), message=message.value)
+        await self._command("play", call=str(call_id), message=message.value)
 
-    async def hang_up(self, attempt_id: AttemptId) -> None:
-        """CANCEL or BYE as the call stands; `CallEnded` follows."""
-        await self._command("hang_up", attempt=str(attempt_id))
+    async def send_digits(self, leg_id: LegId, digits: str) -> None:
+        """Press keys on an answered leg. Raises `ValueError` for what is no key."""
+        if _KEYS.fullmatch(digits) is None:
+            raise ValueError("keys are 1 to 64 of 0-9, *, #, A-D")
+        await self._command("send_digits", leg=str(leg_id), digits=digits)
+
+    async def record(self, call_id: CallId, recording_id: RecordingId, path: Path) -> None:
+        """Record an answered call into a WAV file; `RecordingEnded` follows."""
+        await self._command(
+            "record", call=str(call_id), recording=str(recording_id), path=str(path)
+        )
+
+    async def pause_recording(self, call_id: CallId) -> None:
+        """Record silence from now on."""
+        await self._command("pause_recording", call=str(call_id))
+
+    async def resume_recording(self, call_id: CallId) -> None:
+        """Record again."""
+        await self._command("resume_recording", call=str(call_id))
+
+    async def stop_recording(self, call_id: CallId) -> None:
+        """End the recording before the call does."""
+        await self._command("stop_recording", call=str(call_id))
+
+    async def hang_up(self, call_id: CallId) -> None:
+        """CANCEL, BYE or a refusal as the call stands; `CallEnded` or `InboundEnded` follows."""
+        await self._command("hang_up", call=str(call_id))
+
+    async def trunks(self) -> tuple[TrunkStatus, ...]:
+        """The trunks in the order in which they are tried."""
+        return tuple(TrunkStatus(**status) for status in await self._command("trunks"))
 
     async def live(self) -> LiveLegs:
         """What the engine holds right now, to reconcile after a gap."""
@@ -202,6 +269,7 @@ class SipTelephony:
         return LiveLegs(
             attempts=frozenset(AttemptId(UUID(a)) for a in legs["attempts"]),
             sessions=frozenset(SessionId(UUID(s)) for s in legs["sessions"]),
+            inbound=frozenset(InboundId(UUID(i)) for i in legs["inbound"]),
         )
 
     async def was_dialed(self, attempts: Collection[AttemptId]) -> dict[AttemptId, bool]:
@@ -448,8 +516,35 @@ class SipTelephony:
             if said["event"] == "agent_up":
                 return AgentLegUp(session_id=session_id, at=at)
             return AgentLegDown(session_id=session_id, at=at, why=said["why"])
+        if "inbound" in said:
+            return _inbound_event(said, InboundId(UUID(said["inbound"])), at)
+        if said["event"] == "trunk":
+            return TrunkChanged(trunk=said["trunk"], is_up=said["is_up"], why=said["why"], at=at)
+        if said["event"] == "recorded":
+            return RecordingEnded(
+                recording_id=RecordingId(UUID(said["recording"])),
+                call_id=AttemptId(UUID(said["call"])),
+                path=Path(said["path"]),
+                seconds=said["seconds"],
+                fault=said["fault"],
+                at=at,
+            )
+        if said["event"] == "judged":
+            return self._judgement(said, at)
         engine.undecided.discard(said["attempt"])
         return _call_event(said, AttemptId(UUID(said["attempt"])), at)
+
+    def _judgement(self, said: Mapping[str, Any], at: Instant) -> AnswerJudged:
+        started, ended = said["greeting_started_at"], said["greeting_ended_at"]
+        return AnswerJudged(
+            attempt_id=AttemptId(UUID(said["attempt"])),
+            at=at,
+            kind=AnswerKind(said["kind"]),
+            confidence=said["confidence"],
+            why=said["why"],
+            greeting_started_at=None if started is None else self._clock.at_unix(started),
+            greeting_ended_at=None if ended is None else self._clock.at_unix(ended),
+        )
 
     def _put(self, event: TelephonyEvent | None) -> None:
         self._events.put_nowait(event)
@@ -469,7 +564,7 @@ def _call_event(said: Mapping[str, Any], attempt_id: AttemptId, at: Instant) -> 
     """An event about one attempt."""
     match said["event"]:
         case "dialed":
-            return CallDialed(attempt_id=attempt_id, at=at)
+            return CallDialed(attempt_id=attempt_id, at=at, trunk=said["trunk"])
         case "not_dialed":
             return CallNotDialed(attempt_id=attempt_id, at=at, why=said["why"])
         case "ringing":
@@ -481,10 +576,38 @@ def _call_event(said: Mapping[str, Any], attempt_id: AttemptId, at: Instant) -> 
             return CallBridged(attempt_id=attempt_id, at=at, session_id=session_id)
         case "played":
             return MessagePlayed(attempt_id=attempt_id, at=at, message=Message(said["message"]))
+        case "tone":
+            return ToneHeard(attempt_id=attempt_id, at=at, tone=Tone(said["tone"]))
         case "digit":
             return CallDigit(attempt_id=attempt_id, at=at, digit=said["digit"])
         case "ended":
             cause = EndCause(said["cause"])
             return CallEnded(attempt_id=attempt_id, at=at, cause=cause, raw=said["raw"])
+        case unknown:
+            raise ValueError(f"unknown event {unknown!r}")
+
+
+def _inbound_event(said: Mapping[str, Any], inbound_id: InboundId, at: Instant) -> TelephonyEvent:
+    """An event about one call that somebody makes to us."""
+    match said["event"]:
+        case "offered":
+            return InboundOffered(
+                inbound_id=inbound_id,
+                at=at,
+                caller=said["caller"],
+                called=said["called"],
+                trunk=said["trunk"],
+                verification=said["verification"],
+            )
+        case "bridged":
+            session_id = SessionId(UUID(said["session"]))
+            return InboundBridged(inbound_id=inbound_id, at=at, session_id=session_id)
+        case "played":
+            return InboundPlayed(inbound_id=inbound_id, at=at, message=Message(said["message"]))
+        case "digit":
+            return InboundDigit(inbound_id=inbound_id, at=at, digit=said["digit"])
+        case "ended":
+            cause = EndCause(said["cause"])
+            return InboundEnded(inbound_id=inbound_id, at=at, cause=cause, raw=said["raw"])
         case unknown:
             raise ValueError(f"unknown event {unknown!r}")

@@ -21,6 +21,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fairdial.adapters.sip import wirelog
@@ -29,7 +30,7 @@ from fairdial.adapters.sip.orphans import Orphans
 from fairdial.adapters.sip.settings import SipSettings
 from fairdial.adapters.sipstack import SipStack
 from fairdial.exceptions import FairdialError
-from fairdial.ports import Message
+from fairdial.ports import Message, Part
 
 LINE_BYTES_MAX = 1_048_576
 """The longest line of the control socket, either way."""
@@ -124,13 +125,31 @@ class Worker:
                     command["caller_id"],
                     command["ring_s"],
                     until=command["until"],
+                    detect=command["detect"],
+                    identity=command["identity"],
                 )
+            case "answer":
+                engine.answer(command["inbound"])
             case "hang_up":
-                engine.hang_up(command["attempt"])
-            case "bridge":
-                engine.bridge(command["attempt"], command["session"])
+                engine.hang_up(command["call"])
+            case "join":
+                engine.join(command["call"], command["leg"], Part(command["part"]))
+            case "leave":
+                engine.leave(command["call"], command["leg"])
             case "play":
-                engine.play(command["attempt"], Message(command["message"]))
+                engine.play(command["call"], Message(command["message"]))
+            case "send_digits":
+                engine.send_digits(command["leg"], command["digits"])
+            case "record":
+                engine.record(command["call"], command["recording"], Path(command["path"]))
+            case "pause_recording":
+                engine.pause_recording(command["call"])
+            case "resume_recording":
+                engine.resume_recording(command["call"])
+            case "stop_recording":
+                engine.stop_recording(command["call"])
+            case "trunks":
+                result = engine.trunk_status()
             case "connect_agent":
                 self._start(engine.connect_agent(command["session"], command["phone"]))
             case "disconnect_agent":
