@@ -354,8 +354,9 @@ class Telephony(Protocol):
         """Give a leg a part in the conversation of an answered call, or change the part it has.
 
         `core.conversation` says who hears whom. A phone of ours that was in another conversation
-        leaves it. When the first phone of ours gets `Part.TALK`, `CallBridged` (`InboundBridged`)
-        follows, and a short tone tells the agent that somebody is there.
+        leaves it. When a phone of ours comes in with `Part.TALK` and no other of ours has it,
+        `CallBridged` (`InboundBridged`) follows, and a short tone tells the agent that somebody
+        is there. To unmute is not to come in.
         """
 
     async def leave(self, call_id: CallId, leg_id: LegId) -> None:

@@ -180,7 +180,8 @@ class MemoryTelephony:
         for other, others in self.conversations.items():
             if other != call_id:
                 others.pop(leg_id, None)
-        is_first = part is Part.TALK and not any(
+        comes_in = leg_id not in members and part is Part.TALK
+        is_first = comes_in and not any(
             member.is_ours and member.part is Part.TALK for member in members.values()
         )
         members[leg_id] = Member(part=part, is_ours=True)
