@@ -16,6 +16,10 @@ class DetectorSettings:
 
     limit_s: float = 5.0
     """Seconds after the answer at which a judgement comes at the latest."""
+    silence_s_max: float = 3.0
+    """Seconds after the answer at which a judgement comes if nobody has spoken; it is unsure."""
+    pause_s_min: float = 0.3
+    """Seconds of silence after which somebody who has spoken may be judged to be a person."""
     pause_s_max: float = 1.2
     """Seconds of silence after a greeting at which a judgement comes at the latest: whoever has
     spoken is not kept waiting."""
@@ -70,10 +74,10 @@ class DetectorSettings:
                 "machine_confidence and person_confidence must add up to more than 1, or one call"
                 " could be judged both ways"
             )
-        if not 0 < self.pause_s_max or not 0.5 <= self.limit_s <= 60:
+        if not 0 < self.pause_s_min <= self.pause_s_max or not 0.5 <= self.limit_s <= 60:
             raise ValueError(
-                "limit_s must be 0.5 to 60 seconds and pause_s_max above 0; they are"
-                f" {self.limit_s} and {self.pause_s_max}"
+                "limit_s must be 0.5 to 60 seconds, and pause_s_min above 0 and not over pause_s_max;"
+                f" they are {self.limit_s}, {self.pause_s_min} and {self.pause_s_max}"
             )
         if not 0 < self.beep_s_min < self.beep_s_max or self.cadence_repeats < 1:
             raise ValueError("beep_s_min must be below beep_s_max, and cadence_repeats at least 1")
