@@ -15,7 +15,8 @@ class AnswerKind(StrEnum):
 
     PERSON = "person"
     MACHINE = "machine"
-    """A greeting that was recorded: an answering machine, a voice mailbox, a call screener."""
+    """No person: an answering machine, a voice mailbox, a call screener, an announcement of the
+    network, a fax."""
     UNSURE = "unsure"
 
 
@@ -31,8 +32,13 @@ class Tone(StrEnum):
     SIT_VACANT = "sit_vacant"
     """Special information tones: there is no such number."""
     SIT_NO_CIRCUIT = "sit_no_circuit"
+    """Special information tones: every circuit is busy; a later call may get through."""
     SIT_REORDER = "sit_reorder"
+    """Special information tones: the network failed or did not get the whole number."""
+    SIT = "sit"
+    """Special information tones that do not say which: those of most countries outside of North
+    America (ITU-T E.180), and codes that are reserved."""
     FAX = "fax"
     """CED 2100 Hz of a fax that answers, or CNG 1100 Hz of one that calls."""
     BEEP = "beep"
-    """The beep after which an answering machine records."""
+    """The beep after which an answering machine records, told when it is over."""
