@@ -1,4 +1,4 @@
-"""The jitter buffer: packets go in as the network brings them, 20 ms of audio come out at each beat.
+"""The jitter buffer: packets go in as the network brings them, 20 ms come out at each beat.
 
 Audio is laid down by its timestamp, so that packets of 10, 30 or 40 ms, lost, doubled and reordered
 ones need no rule of their own. The delay adapts by itself: audio that comes late is waited for and
