@@ -176,7 +176,7 @@ class Engine:
         if leg is None or not leg.is_answered:
             return
         conversation = self._conversations.open(call, leg.media)
-        if conversation.recording is not None:
+        if conversation.recording is not None and not conversation.recording.is_over:
             return
         loop = asyncio.get_running_loop()
 
