@@ -300,6 +300,15 @@ class LiveLegs:
     inbound: frozenset[InboundId] = frozenset()
 
 
+BROWSER = "browser"
+"""The phone of an agent who uses a browser as one; a name may follow: `browser:alice`."""
+
+
+def is_browser(phone: str) -> bool:
+    """Whether a phone of ours is a browser."""
+    return phone.partition(":")[0] == BROWSER
+
+
 class Telephony(Protocol):
     """The phone network, as far as an outbound call needs it.
 
@@ -332,8 +341,9 @@ class Telephony(Protocol):
     async def connect_agent(self, session_id: SessionId, phone: str) -> None:
         """Nail up the leg to a phone of ours; `AgentLegUp` or `AgentLegDown` follows.
 
-        `phone` is a SIP URI (`sip:name@host`), or `phone:name` for one that registered with us. An
-        agent, a supervisor, a colleague whom a call is passed on to: the id is the caller's.
+        `phone` is a SIP URI (`sip:name@host`), `phone:name` for one that registered with us, or
+        `browser`, whose leg waits for `connect_browser`. An agent, a supervisor, a colleague whom
+        a call is passed on to: the id is the caller's.
         """
 
     async def connect_browser(self, session_id: SessionId, offer: str) -> str:

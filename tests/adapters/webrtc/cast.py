@@ -125,12 +125,11 @@ class Engine(asyncio.DatagramProtocol):
 
     async def say(self, hertz: float, to: int, seconds: float = 3.0, payload_type: int = 0) -> None:
         """Say a tone, 50 packets a second."""
-        for k in range(round(seconds / g711.FRAME_S)):
-            samples = [int(s) for s in _wave(hertz, k * g711.FRAME_SAMPLES)]
-            payload = g711.encode_ulaw(samples)
+        for payload in wave_frames(hertz, round(seconds / g711.FRAME_S)):
             if payload_type == 8:
-                payload = payload.translate(g711.ULAW_TO_ALAW)
-            self.send(payload, to, payload_type)
+                self.send(payload.translate(g711.ULAW_TO_ALAW), to, payload_type)
+            else:
+                self.send(payload, to, payload_type)
             await asyncio.sleep(g711.FRAME_S)
 
     def send(self, payload: bytes, to: int, payload_type: int = 0) -> None:
@@ -165,6 +164,12 @@ def tone_of(samples: Any, rate: int) -> float:
         return 0.0
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     return float(np.argmax(spectrum) * rate / len(samples))
+
+
+def wave_frames(hertz: float, count: int) -> list[bytes]:
+    """A tone as mu-law frames of 20 ms."""
+    starts = range(0, count * g711.FRAME_SAMPLES, g711.FRAME_SAMPLES)
+    return [g711.encode_ulaw(int(s) for s in _wave(hertz, start)) for start in starts]
 
 
 def _wave(hertz: float, start: int) -> Any:

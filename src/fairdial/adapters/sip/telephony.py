@@ -18,7 +18,10 @@ from typing import Any
 from uuid import UUID
 
 from fairdial.adapters.sip import wirelog
+from fairdial.adapters.sip.browser_leg import GATEWAY_IP
+from fairdial.adapters.sip.browsers import Browsers
 from fairdial.adapters.sip.settings import SipSettings, is_loopback
+from fairdial.adapters.webrtc.settings import WebRtcSettings
 from fairdial.adapters.worker_process import Watcher, WorkerProcess
 from fairdial.core.answer import AnswerKind, Tone
 from fairdial.core.conversation import Part
@@ -62,6 +65,7 @@ from fairdial.ports import (
     ToneHeard,
     TrunkChanged,
     TrunkStatus,
+    is_browser,
 )
 
 __all__ = ["SipSettings", "SipTelephony"]
@@ -87,8 +91,13 @@ _PERMITS_KEPT = 10_000
 class SipTelephony:
     """The embedded engine as the flow sees it. See `fairdial.ports.Telephony` for the promises."""
 
-    def __init__(self, settings: SipSettings, clock: Clock) -> None:
-        """Describe the engine; nothing runs before `start`."""
+    def __init__(
+        self, settings: SipSettings, clock: Clock, browsers: WebRtcSettings | None = None
+    ) -> None:
+        """Describe the engine; nothing runs before `start`.
+
+        Without `browsers`, agents can have browsers as phones on this machine only.
+        """
         self._settings = settings
         self._clock = clock
         self._events: asyncio.Queue[TelephonyEvent | None] = asyncio.Queue()
@@ -103,6 +112,9 @@ class SipTelephony:
                 on_said=lambda said: self._put(self._event(said)),
                 on_down=self._on_down,
             ),
+        )
+        self._browsers = Browsers(
+            browsers or WebRtcSettings(data_dir=settings.data_dir, ip=GATEWAY_IP), self._command
         )
         self._first_run: int | None = None
         self._handed_over: set[str] = set()
@@ -122,6 +134,7 @@ class SipTelephony:
         """End every call cleanly (CANCEL, BYE), then the engine. Bounded to a few seconds."""
         # What the engine tells on its way (CallEnded) still reaches the flow.
         await self._worker.stop()
+        await self._browsers.stop()
         self._put(None)
 
     async def dial(
@@ -161,14 +174,20 @@ class SipTelephony:
 
     async def connect_agent(self, session_id: SessionId, phone: str) -> None:
         """Nail up the agent's leg to `phone`; `AgentLegUp` or `AgentLegDown` follows."""
+        if is_browser(phone):
+            # The leg waits for its browser; after the death of an engine, one may be there.
+            await self._browsers.attach(str(session_id))
+            return
         await self._command("connect_agent", session=str(session_id), phone=phone[:512])
 
     async def connect_browser(self, session_id: SessionId, offer: str) -> str:
         """Nail up the leg to a browser; returns our answer to its offer."""
-        raise NotImplementedError
+        self._worker.check()
+        return await self._browsers.connect(str(session_id), offer)
 
     async def disconnect_agent(self, session_id: SessionId) -> None:
         """Take the leg of a phone of ours down."""
+        await self._browsers.disconnect(str(session_id))
         await self._command("disconnect_agent", session=str(session_id))
 
     async def answer(self, inbound_id: InboundId) -> None:
@@ -325,6 +344,7 @@ class SipTelephony:
             session_id = SessionId(UUID(said["session"]))
             if said["event"] == "agent_up":
                 return AgentLegUp(session_id=session_id, at=at)
+            self._browsers.let_go(said["session"])
             return AgentLegDown(session_id=session_id, at=at, why=said["why"])
         if "inbound" in said:
             return _inbound_event(said, InboundId(UUID(said["inbound"])), at)

@@ -20,7 +20,7 @@ from fairdial.adapters.sip.orphans import Orphans
 from fairdial.adapters.sip.settings import SipSettings
 from fairdial.adapters.sipstack import SipStack
 from fairdial.adapters.worker_process import ControlSocket, serve
-from fairdial.exceptions import FairdialError
+from fairdial.exceptions import EngineUnavailable, FairdialError
 from fairdial.ports import Message, Part
 
 _CLEAR_S = 3.0
@@ -117,6 +117,16 @@ class Worker:
                 result = engine.trunk_status()
             case "connect_agent":
                 self._start(engine.connect_agent(command["session"], command["phone"]))
+            case "connect_browser":
+                try:
+                    result = engine.connect_browser(command["session"], command["port"])
+                except EngineUnavailable as failure:
+                    self._control.tell({"re": command["id"], "error": str(failure)})
+                    return
+            case "browser_up":
+                engine.browser_up(command["session"])
+            case "browser_down":
+                engine.browser_down(command["session"], command["why"])
             case "disconnect_agent":
                 engine.disconnect_agent(command["session"])
             case "live":
