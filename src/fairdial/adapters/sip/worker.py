@@ -25,6 +25,8 @@ from fairdial.ports import Message, Part
 
 _CLEAR_S = 3.0
 """The most time for CANCELs and BYEs to be acknowledged before the process ends, seconds."""
+_RECORDINGS_S = 2.0
+"""The most time for recordings to reach the disk before the process ends, seconds."""
 USER_AGENT = "Fairdial"
 
 
@@ -74,6 +76,9 @@ class Worker:
         listening.cancel()
         self._engine.hang_up_all()
         await self._until_clear(stack)
+        await self._engine.finish_recordings(_RECORDINGS_S)
+        # What the writer's thread told by `call_soon_threadsafe` is emitted before the end.
+        await asyncio.sleep(0)
         ticking.cancel()
         await stack.stop()
         log.close()

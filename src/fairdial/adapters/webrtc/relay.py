@@ -92,8 +92,6 @@ class Relay:
         self._connecting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
-        self.strangers = 0
-        """Packets that came from somewhere else, or were no audio."""
         self._loop.add_reader(self._socket, self._read)
         self._pump = asyncio.create_task(self._send_waiting())
 
@@ -202,9 +200,7 @@ class Relay:
             except OSError:
                 return
             packet = _plain(_BUFFER[:size]) if sender == self._aim else None
-            if packet is None:
-                self.strangers += 1
-            elif self._browser is not None:
+            if packet is not None and self._browser is not None:
                 self._waiting.append(packet)
                 self._news.set()
 
