@@ -7,24 +7,19 @@ change, so it is looked up once for each call.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fairdial.core.agent import AgentSession
+from fairdial.core.attempt import Attempt
 from fairdial.core.campaign import Campaign
-from fairdial.core.ids import E164, AttemptId, Instant, SessionId
+from fairdial.core.ids import CallId, Instant, LeadId, SessionId
+from fairdial.core.inbound import InboundCall
+from fairdial.core.transfer import Transfer
 from fairdial.flow.floor import Floor
-from fairdial.ports import is_browser
+from fairdial.ports import Transaction, is_browser
 
-_CALLED_KEPT = 2000
-"""Calls whose person is remembered: more than are ever at hand at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
-    """The person of one call."""
-
-    number: E164
-    name: str
+_NAMES_KEPT = 2000
+"""Leads whose names are remembered: more than are ever on the line at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +28,13 @@ class AgentPicture:
 
     at: Instant
     session: AgentSession
-    called: Called | None
-    """The person on the line, or the one that the wrap-up is about."""
+    name: str = ""
+    """Of the person on the line, or the one that the wrap-up is about; empty when not known."""
+    number: str = ""
+    """Theirs; empty without a call, and when a caller withholds it."""
+    is_held: bool = False
+    transfer: Transfer | None = None
+    """The transfer of the call at hand."""
 
 
 @dataclass(slots=True)
@@ -43,34 +43,43 @@ class BrowserDesks:
 
     floor: Floor
     campaign: Campaign
-    _called: dict[AttemptId, Called] = field(default_factory=dict)
+    _names: dict[LeadId, str] = field(default_factory=dict)
 
     async def look(self) -> Mapping[SessionId, AgentPicture]:
         """Look at all of them."""
-        async with self.floor.store.transaction() as tx:
-            sessions = await tx.open_sessions(self.campaign.id)
-            sessions = [s for s in sessions if is_browser(s.phone)]
-            if any(self._is_news(s) for s in sessions):
-                for call in await tx.live_calls(self.campaign.id):
-                    self._called[call.id] = Called(number=call.number, name=call.name)
-        for session in sessions:
-            if session.attempt_id is not None and self._is_news(session):
-                await self._look_up(session.attempt_id)
-        while len(self._called) > _CALLED_KEPT:
-            self._called.pop(next(iter(self._called)))
         now = self.floor.clock.now()
-        return {s.id: AgentPicture(at=now, session=s, called=self._of(s)) for s in sessions}
+        async with self.floor.store.transaction(durable=False) as tx:
+            sessions = await tx.open_sessions(self.campaign.id)
+            pictures = {
+                s.id: AgentPicture(at=now, session=s) for s in sessions if is_browser(s.phone)
+            }
+            calls: dict[CallId, Attempt | InboundCall] = {}
+            transfers: dict[CallId, Transfer] = {}
+            if any(p.session.call_id is not None for p in pictures.values()):
+                calls |= {a.id: a for a in await tx.open_attempts(self.campaign.id)}
+                calls |= {
+                    c.id: c for c in await tx.switchboard.open_inbound_calls(self.campaign.id)
+                }
+                transfers = {
+                    t.call_id: t for t in await tx.switchboard.open_transfers(self.campaign.id)
+                }
+            for picture in list(pictures.values()):
+                call_id = picture.session.call_id
+                if call_id is not None and (call := calls.get(call_id)) is not None:
+                    pictures[picture.session.id] = replace(
+                        picture,
+                        name=await self._name(tx, call.lead_id),
+                        number=(call.caller if isinstance(call, InboundCall) else call.number),
+                        is_held=call.is_held,
+                        transfer=transfers.get(call_id),
+                    )
+        return pictures
 
-    def _is_news(self, session: AgentSession) -> bool:
-        return session.attempt_id is not None and session.attempt_id not in self._called
-
-    def _of(self, session: AgentSession) -> Called | None:
-        return None if session.attempt_id is None else self._called.get(session.attempt_id)
-
-    async def _look_up(self, attempt_id: AttemptId) -> None:
-        """A call that ended before anybody looked: its wrap-up is under way."""
-        async with self.floor.store.transaction() as tx:
-            attempt = await tx.attempt(attempt_id)
-            if attempt is not None:
-                lead = await tx.lead(attempt.lead_id)
-                self._called[attempt_id] = Called(number=lead.number, name=lead.name)
+    async def _name(self, tx: Transaction, lead_id: LeadId | None) -> str:
+        if lead_id is None:
+            return ""
+        if lead_id not in self._names:
+            while len(self._names) >= _NAMES_KEPT:
+                self._names.pop(next(iter(self._names)))
+            self._names[lead_id] = (await tx.lead(lead_id)).name
+        return self._names[lead_id]

@@ -6,7 +6,7 @@ whether it may be. The browser's offer goes to the telephony engine, and its ans
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,9 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from fairdial.core.agent import AgentState
 from fairdial.core.ids import SessionId
 from fairdial.core.outcome import Disposition
+from fairdial.core.transfer import TransferKind
 from fairdial.exceptions import FairdialError, ImpossibleEvent, Overtaken
-from fairdial.flow import agent_desk
+from fairdial.flow import agent_desk, line_keys
 from fairdial.flow.agent_picture import AgentPicture, BrowserDesks
+from fairdial.flow.floor import Floor
 from fairdial.web.desks import Desks
 from fairdial.web.problem import Problem, declared
 from fairdial.web.shown import Shown, legible, spaced
@@ -82,6 +84,12 @@ class Desk(Shown):
     pause_asked: bool
     is_leg_up: bool
     wrap_up_left_s: float | None
+    is_muted: bool
+    is_held: bool
+    transfer: str | None
+    """To whom the call is being passed on, and how far that is: `front desk: calling`."""
+    destinations: tuple[str, ...]
+    """The names that a call may be passed on to."""
     person: Person | None
     script: str
     dispositions: tuple[Disposition, ...]
@@ -116,7 +124,45 @@ class Disposed(Asked):
     callback_at: datetime | None = None
 
 
-Action = Literal["ready", "pause", "hang-up", "stop-calling"]
+class Pressed(Asked):
+    """Keys for the person outside. Neither logged nor kept."""
+
+    digits: Annotated[str, Field(pattern=r"^[0-9*#A-D]{1,64}$")]
+
+
+class PassedOn(Asked):
+    """To whom the call goes."""
+
+    to: Annotated[str, Field(max_length=200)]
+    kind: TransferKind
+
+
+Action = Literal[
+    "ready",
+    "pause",
+    "hang-up",
+    "stop-calling",
+    "mute",
+    "unmute",
+    "hold",
+    "unhold",
+    "complete",
+    "conference",
+    "take-back",
+]
+_DO: dict[Action, Callable[[Floor, SessionId], Awaitable[object]]] = {
+    "ready": agent_desk.go_ready,
+    "pause": agent_desk.pause,
+    "hang-up": agent_desk.hang_up,
+    "stop-calling": agent_desk.stop_calling,
+    "mute": line_keys.mute,
+    "unmute": line_keys.unmute,
+    "hold": line_keys.hold,
+    "unhold": line_keys.unhold,
+    "complete": line_keys.complete,
+    "conference": line_keys.conference,
+    "take-back": line_keys.take_back,
+}
 
 
 @dataclass(slots=True)
@@ -172,16 +218,19 @@ class PhonePage:
     async def act(self, session: UUID, action: Action) -> None:
         """What an agent can ask for without saying more."""
         await self.picture(session)
-        floor, who = self.desks.floor, SessionId(session)
-        match action:
-            case "ready":
-                await agent_desk.go_ready(floor, who)
-            case "pause":
-                await agent_desk.pause(floor, who)
-            case "hang-up":
-                await agent_desk.hang_up(floor, who)
-            case "stop-calling":
-                await agent_desk.stop_calling(floor, who)
+        await _DO[action](self.desks.floor, SessionId(session))
+
+    async def press(self, session: UUID, pressed: Pressed) -> None:
+        """Press keys towards the person outside."""
+        await self.picture(session)
+        await line_keys.send_digits(self.desks.floor, SessionId(session), pressed.digits)
+
+    async def pass_on(self, session: UUID, passed: PassedOn) -> None:
+        """Pass the call on to one of the campaign's destinations."""
+        await self.picture(session)
+        await line_keys.transfer(
+            self.desks.floor, SessionId(session), to=passed.to, kind=passed.kind
+        )
 
     async def dispose(self, session: UUID, disposed: Disposed) -> None:
         """Record what came of the conversation."""
@@ -210,11 +259,15 @@ class PhonePage:
             wrap_up_left_s=None
             if left is None
             else round(max(0.0, (left - picture.at).total_seconds()), 1),
+            is_muted=session.is_muted,
+            is_held=picture.is_held,
+            transfer=None
+            if picture.transfer is None
+            else f"{legible(picture.transfer.to)}: {picture.transfer.state.value}",
+            destinations=tuple(legible(name) for name in campaign.transfer),
             person=None
-            if picture.called is None
-            else Person(
-                name=legible(picture.called.name), number=spaced(legible(picture.called.number))
-            ),
+            if session.call_id is None
+            else Person(name=legible(picture.name), number=spaced(legible(picture.number))),
             script=campaign.script[:SCRIPT_MAX],
             dispositions=campaign.dispositions
             or tuple(d for d in Disposition if d is not Disposition.NO_DISPOSITION),
@@ -277,6 +330,14 @@ def add_phone_page(app: FastAPI, page: PhonePage) -> None:
     @app.post("/api/phones/{session}/dispose", responses=answers, summary="Record what came of it")
     async def dispose(session: UUID, disposed: Disposed) -> None:
         await _answered(page.dispose(session, disposed))
+
+    @app.post("/api/phones/{session}/digits", responses=answers, summary="Press keys")
+    async def digits(session: UUID, pressed: Pressed) -> None:
+        await _answered(page.press(session, pressed))
+
+    @app.post("/api/phones/{session}/transfer", responses=answers, summary="Pass the call on")
+    async def transfer(session: UUID, passed: PassedOn) -> None:
+        await _answered(page.pass_on(session, passed))
 
     @app.post("/api/phones/{session}/{action}", responses=answers, summary="What an agent asks for")
     async def act(session: UUID, action: Action) -> None:
