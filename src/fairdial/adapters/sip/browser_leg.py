@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from fairdial.adapters.sip.media import MediaPort
-from fairdial.media import sdp
+from fairdial.media import sdp, sounds
 
 if TYPE_CHECKING:
     from fairdial.adapters.sip.engine import Engine
@@ -45,8 +45,12 @@ class BrowserLeg:
         )
 
     def come_up(self) -> None:
-        """The browser's audio flows; told once, however often the browser reconnects."""
+        """The browser's audio flows; told once, however often the browser reconnects.
+
+        The agent hears a tone each time: the line works, in this direction too.
+        """
         self._up_at = asyncio.get_running_loop().time()
+        self.media.lay_over(sounds.line_tone())
         if not self.is_up:
             self.is_up = True
             self.media.keep_alive()
