@@ -32,6 +32,7 @@ from fairdial.adapters.registries.library import FileLibrary
 from fairdial.adapters.registries.simple import read_simple
 from fairdial.adapters.sip.settings import SipSettings
 from fairdial.adapters.sip.telephony import SipTelephony
+from fairdial.adapters.webrtc.settings import WebRtcSettings
 from fairdial.core.campaign import Campaign
 from fairdial.core.ids import CampaignId, Instant, SellerId
 from fairdial.core.registry import RegistryForm, RegistryOrder, name_from_file
@@ -196,6 +197,7 @@ async def open_floor(
             password=settings.password(),
         ),
         clock,
+        browsers_of(settings),
     )
     rulebook, rule_files = load_rules_and_files(settings)
     floor = Floor(
@@ -219,6 +221,19 @@ async def open_floor(
         yield floor
     finally:
         await telephony.stop()
+
+
+def browsers_of(settings: Settings) -> WebRtcSettings:
+    """What the gateway for agents' browsers is told."""
+    password = settings.webrtc_turn_password
+    return WebRtcSettings(
+        data_dir=settings.data_dir / "engine",
+        ip=settings.webrtc_ip,
+        stun_url=settings.webrtc_stun_url,
+        turn_url=settings.webrtc_turn_url,
+        turn_username=settings.webrtc_turn_username,
+        turn_password=None if password is None else password.get_secret_value(),
+    )
 
 
 def look_at_list(settings: Settings, lead_list: Path, *, encoding: str | None = None) -> None:

@@ -42,7 +42,9 @@ from fairdial.core.ids import (
     RecordingId,
     SellerId,
     SessionId,
+    TransferId,
 )
+from fairdial.core.inbound import InboundCall
 from fairdial.core.intake import NewLead
 from fairdial.core.lead import Lead
 from fairdial.core.ledger import (
@@ -54,6 +56,7 @@ from fairdial.core.ledger import (
     RelationshipRecord,
     RestrictionRecord,
 )
+from fairdial.core.monitor import Monitor
 from fairdial.core.permit import Permit, Refusal
 from fairdial.core.proof import KeptJudgement, KeptRulebook, RecordItem
 from fairdial.core.registry import (
@@ -63,6 +66,7 @@ from fairdial.core.registry import (
     RegistryOrder,
     RegistrySetup,
 )
+from fairdial.core.transfer import Transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +304,15 @@ class LiveLegs:
     inbound: frozenset[InboundId] = frozenset()
 
 
+BROWSER = "browser"
+"""The phone of an agent who uses a browser as one; a name may follow: `browser:alice`."""
+
+
+def is_browser(phone: str) -> bool:
+    """Whether a phone of ours is a browser."""
+    return phone.partition(":")[0] == BROWSER
+
+
 class Telephony(Protocol):
     """The phone network, as far as an outbound call needs it.
 
@@ -332,8 +345,9 @@ class Telephony(Protocol):
     async def connect_agent(self, session_id: SessionId, phone: str) -> None:
         """Nail up the leg to a phone of ours; `AgentLegUp` or `AgentLegDown` follows.
 
-        `phone` is a SIP URI (`sip:name@host`), or `phone:name` for one that registered with us. An
-        agent, a supervisor, a colleague whom a call is passed on to: the id is the caller's.
+        `phone` is a SIP URI (`sip:name@host`), `phone:name` for one that registered with us, or
+        `browser`, whose leg waits for `connect_browser`. An agent, a supervisor, a colleague whom
+        a call is passed on to: the id is the caller's.
         """
 
     async def connect_browser(self, session_id: SessionId, offer: str) -> str:
@@ -672,11 +686,124 @@ class Ledger(Protocol):
         """Everything on record about one number towards one seller."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCaller:
+    """Whom we know a caller as."""
+
+    attempt_id: AttemptId
+    """The newest call of ours to their number."""
+    lead_id: LeadId
+    campaign_id: CampaignId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desks:
+    """Who could take a call to us."""
+
+    at_work: int
+    """Agents who are logged in and not on a break."""
+    spare: int
+    """Ready agents less the calls of ours that are not answered yet; may be negative."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedCall:
+    """A call that waits to be picked up."""
+
+    call_id: CallId
+    is_inbound: bool
+    number: str
+    """As the trunk gave it, for a call to us; empty when withheld."""
+    name: str
+    """The lead's; empty when we do not know who it is."""
+    until: Instant
+    """When the message takes the music's place."""
+
+
+class Switchboard(Protocol):
+    """Calls to us, transfers, and supervisors who listen."""
+
+    async def known_caller(
+        self, number: E164, called: str, campaign_id: CampaignId | None
+    ) -> KnownCaller | None:
+        """The newest call of ours to a number, under the caller ID `called` or of the campaign."""
+
+    async def last_agent_ready(self, number: E164, campaign_id: CampaignId) -> AgentSession | None:
+        """Who talked last with a number, for update, if that agent is ready."""
+
+    async def desks(self, campaign_id: CampaignId) -> Desks:
+        """Who could take a call to us."""
+
+    async def open_inbound(self, call: InboundCall) -> None:
+        """Keep a call to us before anything is done about it."""
+
+    async def inbound(self, inbound_id: UUID) -> InboundCall | None:
+        """One call to us, for update; None when the id is none of one."""
+
+    async def save_inbound(self, call: InboundCall, *, was: InboundCall) -> None:
+        """Move a call to us on from the state that was read."""
+
+    async def longest_queued(self, campaign_id: CampaignId) -> InboundCall | None:
+        """The caller who has waited longest, for update; None when nobody waits."""
+
+    async def queued(self, campaign_id: CampaignId) -> list[InboundCall]:
+        """Who waits, in the order in which they are served."""
+
+    async def overdue_inbound(self, campaign_id: CampaignId, now: Instant) -> list[InboundId]:
+        """Calls to us whose deadline is behind us."""
+
+    async def open_inbound_calls(self, campaign_id: CampaignId) -> list[InboundCall]:
+        """Calls to us that are not closed."""
+
+    async def settle_lead(self, lead_id: LeadId, step: NextStep) -> None:
+        """What a talk makes of the lead who called us, unless it is being dialed right now."""
+
+    async def parked(self, campaign_id: CampaignId) -> list[ParkedCall]:
+        """Calls that wait to be picked up, the longest first."""
+
+    async def open_transfer(self, transfer: Transfer) -> None:
+        """Keep a transfer before the destination is called."""
+
+    async def transfer(self, transfer_id: TransferId) -> Transfer | None:
+        """One transfer, for update."""
+
+    async def save_transfer(self, transfer: Transfer, *, was: Transfer) -> None:
+        """Move a transfer on from the state that was read."""
+
+    async def transfer_of(self, call_id: CallId) -> Transfer | None:
+        """The open transfer of a call, not held."""
+
+    async def transfer_to(self, leg_id: SessionId) -> Transfer | None:
+        """The open transfer to a leg, not held."""
+
+    async def open_transfers(self, campaign_id: CampaignId) -> list[Transfer]:
+        """Transfers that are not over."""
+
+    async def overdue_transfers(self, campaign_id: CampaignId, now: Instant) -> list[TransferId]:
+        """Transfers whose destination has not answered in time."""
+
+    async def open_monitor(self, monitor: Monitor) -> None:
+        """A supervisor begins to follow an agent."""
+
+    async def monitor(self, monitor_id: UUID) -> Monitor | None:
+        """One monitor, for update; None when the id is none of one."""
+
+    async def save_monitor(self, monitor: Monitor) -> None:
+        """Where a monitor stands."""
+
+    async def monitors_of(self, session_id: SessionId) -> list[Monitor]:
+        """Who follows an agent session, for update."""
+
+    async def open_monitors(self, campaign_id: CampaignId) -> list[Monitor]:
+        """Who follows anybody of a campaign."""
+
+
 class Transaction(Protocol):
     """One transaction on the durable truth. State changes name the state they expect.
 
     Reads for update hold what they read until the transaction ends. Locks are taken in the order
-    campaign, number, attempt, session, lead, audit, so that no two wait for each other.
+    campaign, number, attempt or inbound call, transfer, session, monitor, lead, audit, so that no
+    two wait for each other.
     """
 
     # campaigns and lists
@@ -703,6 +830,10 @@ class Transaction(Protocol):
 
     async def all_campaigns(self) -> list[Campaign]:
         """Every campaign that was ever loaded, the newest first."""
+
+    async def campaign_called(self, called: str) -> Campaign | None:
+        """The campaign that shows a number as its caller ID, one that runs before one that does
+        not; None when no campaign does."""
 
     async def unrecovered_campaigns(self, real_now: Instant) -> list[Campaign]:
         """Campaigns that nobody dials and that have something open: their dialer died."""
@@ -791,6 +922,10 @@ class Transaction(Protocol):
     @property
     def ledger(self) -> Ledger:
         """The facts about people, written by this transaction."""
+
+    @property
+    def switchboard(self) -> Switchboard:
+        """Calls to us, transfers and monitors, read and written by this transaction."""
 
     # the gate
     async def lock_number(self, number: E164) -> None:

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import webbrowser
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ from fairdial.core.ids import Instant
 from fairdial.core.proof import ProofFault
 from fairdial.exceptions import SettingsError, StoreUnavailable
 from fairdial.flow import agent_desk
+from fairdial.flow.agent_picture import BrowserDesks
 from fairdial.flow.checkpoints import keep_checkpoints, make_checkpoint
 from fairdial.flow.dialer import Dialer
 from fairdial.flow.floor import Floor, log
@@ -43,10 +44,12 @@ from fairdial.flow.intake import Intake
 from fairdial.flow.picture import Picture, take_picture
 from fairdial.flow.recover import recover_all
 from fairdial.flow.verify import verify_audit
+from fairdial.ports import BROWSER, is_browser
 from fairdial.sandbox.agents import SimulatedAgents
 from fairdial.sandbox.morning import CALLED_ZONE, sandbox_morning
 from fairdial.settings import Settings
 from fairdial.web.pages import create_app
+from fairdial.web.phone_page import IceServer, PhonePage
 from fairdial.web.server import WebServer, look_at_port
 
 LOOK_S = 0.5
@@ -239,7 +242,7 @@ async def _dial(
     since: Instant,
     out: Console,
 ) -> None:
-    page, url = await _open_page(settings, dialer, since, options, out)
+    page, url = await _open_page(settings, dialer, file, since, options, out)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stop, dialer, "stopped on request")
@@ -292,14 +295,29 @@ async def _staff(
             wrap_up_s_max=float(dialer.campaign.wrap_up_s),
         ).run()
         return
-    for phone in file.phones:
-        name = phone.removeprefix("sip:").partition("@")[0]
+    for name, phone in agents_of(file.phones):
         await agent_desk.log_in(dialer.floor, dialer.campaign, name=name, phone=phone)
     await asyncio.Event().wait()
 
 
+def agents_of(phones: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The name of each agent, by the phone: SIP user, or name behind `browser:`, or a number."""
+    unnamed = 0
+    for phone in phones:
+        if phone == BROWSER:
+            unnamed += 1
+            yield f"{BROWSER} {unnamed}", phone
+        else:
+            yield phone.partition(":")[2].partition("@")[0], phone
+
+
 async def _open_page(
-    settings: Settings, dialer: Dialer, since: Instant, options: RunOptions, out: Console
+    settings: Settings,
+    dialer: Dialer,
+    file: CampaignFile,
+    since: Instant,
+    options: RunOptions,
+    out: Console,
 ) -> tuple[WebServer | None, str | None]:
     if not options.with_page:
         return None, None
@@ -309,11 +327,37 @@ async def _open_page(
 
     page = WebServer()
     zone = CALLED_ZONE if settings.sandbox else "UTC"
-    url = await page.start(create_app(look, zone=zone), settings.web_host, settings.web_port)
+    phone = None
+    if any(is_browser(phone) for phone in file.phones):
+        phone = PhonePage(
+            BrowserDesks(floor=dialer.floor, campaign=dialer.campaign), _ice_servers(settings)
+        )
+    web = create_app(look, zone=zone, phone=phone)
+    url = await page.start(web, settings.web_host, settings.web_port)
     out.print(f"[dim]·[/dim] live page: [link={url}]{url}[/link]", highlight=False)
+    if phone is not None:
+        desk = f"{url}phone"
+        out.print(f"[dim]·[/dim] agents' phone: [link={desk}]{desk}[/link]", highlight=False)
     if options.open_browser and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
         await asyncio.to_thread(webbrowser.open, url)
     return page, url
+
+
+def _ice_servers(settings: Settings) -> list[IceServer]:
+    """What the agents' browsers are told to ask."""
+    servers = []
+    if settings.webrtc_stun_url is not None:
+        servers.append(IceServer(urls=settings.webrtc_stun_url))
+    if settings.webrtc_turn_url is not None:
+        password = settings.webrtc_turn_password
+        servers.append(
+            IceServer(
+                urls=settings.webrtc_turn_url,
+                username=settings.webrtc_turn_username,
+                credential=None if password is None else password.get_secret_value(),
+            )
+        )
+    return servers
 
 
 async def _show(

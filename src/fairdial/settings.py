@@ -55,6 +55,14 @@ class Settings(BaseSettings):
     """Our SIP port; 0 takes a free one."""
     rtp_port_min: int = Field(default=20000, ge=1024, le=65535)
     rtp_port_max: int = Field(default=24999, ge=1024, le=65535)
+    webrtc_ip: str = "127.0.0.1"
+    """The address that agents' browsers send their audio to."""
+    webrtc_stun_url: str | None = None
+    """A STUN server (`stun:host:port`) for browsers and for us; without it none is asked."""
+    webrtc_turn_url: str | None = None
+    """A TURN server (`turn:host:port`) for browsers that cannot reach us directly."""
+    webrtc_turn_username: str | None = None
+    webrtc_turn_password: SecretStr | None = None
     web_host: str = "127.0.0.1"
     web_port: int = Field(default=8420, ge=0, le=65535)
     """The port of the page; 0 takes a free one."""
@@ -112,6 +120,17 @@ def _check(settings: Settings) -> None:
             "FAIRDIAL_RTP_PORT_MIN and FAIRDIAL_RTP_PORT_MAX leave no room for media; "
             "two ports are used for each call"
         )
+    if settings.sandbox and not _is_loopback(settings.webrtc_ip):
+        raise SettingsError(
+            f"FAIRDIAL_WEBRTC_IP={settings.webrtc_ip} is not on this machine alone, and the "
+            "sandbox never leaves it; for real calls set FAIRDIAL_SANDBOX=false"
+        )
+    for name, url in (("STUN", settings.webrtc_stun_url), ("TURN", settings.webrtc_turn_url)):
+        if settings.sandbox and url is not None:
+            raise SettingsError(
+                f"FAIRDIAL_WEBRTC_{name}_URL={url} leads out of this machine, and the sandbox "
+                "never leaves it; for real calls set FAIRDIAL_SANDBOX=false"
+            )
     if settings.web_host != "localhost" and not _is_loopback(settings.web_host):
         raise SettingsError(
             f"FAIRDIAL_WEB_HOST={settings.web_host}: the live page has no log-in and shows people, "

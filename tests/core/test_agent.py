@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fairdial.core import agent as desk
 from fairdial.core.agent import AgentSession, AgentState
-from fairdial.core.ids import AgentId, AttemptId, CampaignId, SessionId
+from fairdial.core.ids import AgentId, AttemptId, CampaignId, InboundId, SessionId
 from fairdial.exceptions import ImpossibleEvent
 
 NOW = datetime(2026, 12, 1, 15, 40, tzinfo=UTC)
@@ -27,6 +27,9 @@ EVENTS: tuple[desk.Event, ...] = (
     desk.PauseAsked(),
     desk.ReadyAsked(),
     desk.LoggedOut(),
+    desk.Muted(),
+    desk.Unmuted(),
+    desk.Reserved(inbound_id=InboundId(UUID(int=10))),
 )
 
 
@@ -86,5 +89,7 @@ def test_a_call_at_hand_belongs_to_a_state_that_has_one(events: list[desk.Event]
         except ImpossibleEvent:
             continue
         busy = session.state in (AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
-        assert busy == (session.attempt_id is not None)
+        assert busy == (session.call_id is not None)
+        assert session.attempt_id is None or session.inbound_id is None
+        assert not session.is_muted or session.state is AgentState.TALKING
         assert not (session.state is AgentState.READY and not session.is_leg_up)

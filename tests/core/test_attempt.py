@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairdial.core import attempt as line
+from fairdial.core import talk
 from fairdial.core.attempt import IGNORED, OVERTAKING, TRANSITIONS, Attempt, AttemptState, EndCause
 from fairdial.core.ids import E164, AttemptId, CampaignId, LeadId, PermitId, SessionId
 from fairdial.core.outcome import Disposition, Outcome
@@ -17,6 +18,7 @@ from fairdial.exceptions import ImpossibleEvent
 
 NOW = datetime(2026, 12, 1, 15, 40, tzinfo=UTC)
 ADA = SessionId(UUID(int=70))
+BELA = SessionId(UUID(int=71))
 NETWORK: tuple[line.Event, ...] = (
     line.Dialed(),
     line.Rang(),
@@ -35,6 +37,13 @@ OURS: tuple[line.Event, ...] = (
     line.AgentLost(),
     line.Disposed(disposition=Disposition.SALE),
     line.NothingToRecord(),
+    talk.Held(),
+    talk.Unheld(),
+    talk.Parked(),
+    talk.HandedOver(session_id=BELA),
+    talk.PassedOn(),
+    talk.Noted(disposition=Disposition.NO_DISPOSITION),
+    line.AgentLost(session_id=BELA),
 )
 EVENT_TYPES = {type(event) for event in NETWORK + OURS}
 
@@ -262,7 +271,7 @@ def test_any_order_of_events_ends_once_and_truthfully(events: list[line.Event]) 
         stops += step.actions.count(line.RecordStopRequest())
         if line.RecordStopRequest() in step.actions:
             # Never without ending the call, and only while a message has the line.
-            assert before.state is AttemptState.MESSAGE
+            assert before.state in (AttemptState.MESSAGE, AttemptState.PARKED)
             assert line.HangUp() in step.actions
         if before.state in (AttemptState.ENDED, AttemptState.CLOSED):
             # An ended attempt never rings, plays or joins anything again.
@@ -277,7 +286,8 @@ def test_any_order_of_events_ends_once_and_truthfully(events: list[line.Event]) 
     assert closes <= 1
     assert stops <= 1
     if stops:
-        assert attempt.is_abandoned
+        # Nobody was free for the call, or nobody came back to it.
+        assert attempt.is_abandoned or attempt.bridged_at is not None
         assert attempt.disposition is not None
     ended = attempt.state in (AttemptState.ENDED, AttemptState.CLOSED)
     assert ended == (attempt.outcome is not None)
@@ -285,8 +295,17 @@ def test_any_order_of_events_ends_once_and_truthfully(events: list[line.Event]) 
         assert used == 1
     if ended:
         assert used or voided
-    if attempt.state in (AttemptState.BRIDGING, AttemptState.TALKING):
+    if attempt.state in (
+        AttemptState.BRIDGING,
+        AttemptState.TALKING,
+        AttemptState.PARKED,
+        AttemptState.TRANSFERRED,
+    ):
         assert attempt.session_id is not None
+    if attempt.state is AttemptState.PARKED:
+        # Music with a limit: nobody is left on hold for good.
+        assert attempt.is_held
+        assert attempt.deadline_at is not None
     if attempt.state in (AttemptState.DIALING, AttemptState.RINGING, AttemptState.WAITING):
         assert attempt.deadline_at is not None
 
@@ -310,3 +329,48 @@ def test_doubled_and_shuffled_network_events_never_undo_an_end(
         if ended_at is not None:
             assert attempt.ended_at == ended_at
         ended_at = attempt.ended_at
+
+
+TALKS = (line.Dialed(), line.Answered(session_id=ADA), line.Bridged())
+
+
+def test_a_called_party_on_hold_is_not_hung_up_on_when_the_agent_is_lost() -> None:
+    attempt, actions = after(*TALKS, talk.Held(), line.AgentLost(session_id=ADA))
+    assert attempt.state is AttemptState.PARKED
+    assert actions[-2:] == [talk.Hold(), talk.EndTalk(session_id=ADA)]
+
+
+def test_an_agent_lost_ends_a_talk_only_if_it_is_theirs() -> None:
+    handed_over = (*TALKS, talk.HandedOver(session_id=BELA))
+    attempt, _ = after(*handed_over, line.AgentLost(session_id=ADA))
+    assert (attempt.state, attempt.hang_up_asked) == (AttemptState.TALKING, False)
+    attempt, actions = after(*handed_over, line.AgentLost(session_id=BELA))
+    assert actions[-1] == line.HangUp()
+
+
+def test_a_parked_call_that_nobody_picks_up_hears_the_message_and_stays_connected() -> None:
+    attempt, actions = after(*TALKS, talk.Parked(), line.DeadlinePassed())
+    assert actions[-2:] == [talk.Unhold(), line.PlayMessage(message=line.Message.ABANDONED)]
+    ended = line.step(attempt, line.LegEnded(cause=EndCause.WE_HUNG_UP, raw=""), NOW)
+    assert (ended.attempt.outcome, ended.attempt.is_abandoned) == (Outcome.CONNECTED, False)
+    assert ended.actions == (line.StartWrapUp(session_id=ADA),)
+
+
+def test_what_was_noted_stands_unless_the_last_agent_says_more() -> None:
+    noted = (*TALKS, talk.HandedOver(session_id=BELA), talk.Noted(disposition=Disposition.SALE))
+    ended = (*noted, line.LegEnded(cause=EndCause.CALLED_PARTY_HUNG_UP, raw=""))
+    silent, _ = after(*ended, line.Disposed(disposition=Disposition.NO_DISPOSITION))
+    assert silent.disposition is Disposition.SALE
+    last, _ = after(*ended, line.Disposed(disposition=Disposition.NOT_INTERESTED))
+    assert last.disposition is Disposition.NOT_INTERESTED
+
+
+def test_a_stop_request_that_was_noted_stands_whatever_comes_after() -> None:
+    attempt, _ = after(
+        *TALKS,
+        talk.HandedOver(session_id=BELA),
+        talk.Noted(disposition=Disposition.STOP_CALLING),
+        line.LegEnded(cause=EndCause.CALLED_PARTY_HUNG_UP, raw=""),
+        line.Disposed(disposition=Disposition.SALE),
+    )
+    assert attempt.disposition is Disposition.STOP_CALLING

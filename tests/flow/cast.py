@@ -40,13 +40,20 @@ from fairdial.core.lead import Lead, LineType, Party, StatedLocation
 from fairdial.core.outcome import Outcome
 from fairdial.core.permit import Refusal
 from fairdial.core.registry import RegistryForm, RegistryOrder
-from fairdial.flow import agent_desk
-from fairdial.flow.call_events import on_call_event
+from fairdial.flow import agent_desk, hear
 from fairdial.flow.floor import Floor
 from fairdial.flow.place_call import place_call
 from fairdial.flow.recover import after_engine_death
 from fairdial.flow.registries import import_registry
-from fairdial.ports import AgentLegDown, AgentLegUp, CallEvent, EngineDown, EngineUp, Lease
+from fairdial.ports import (
+    AgentLegDown,
+    AgentLegUp,
+    CallEvent,
+    EngineDown,
+    EngineUp,
+    InboundEvent,
+    Lease,
+)
 from fairdial.rules import load_rulebook_and_files
 
 MORNING = datetime(2026, 12, 1, 15, 40, tzinfo=UTC)
@@ -146,10 +153,10 @@ class Stage:
         queue = self.telephony._events
         while not queue.empty():
             match queue.get_nowait():
-                case CallEvent() as event:
-                    await on_call_event(self.floor, event)
+                case CallEvent() | InboundEvent() as event:
+                    await hear.on_call(self.floor, event)
                 case AgentLegUp() | AgentLegDown() as event:
-                    await agent_desk.on_leg_event(self.floor, event)
+                    await hear.on_leg(self.floor, event)
                 case EngineUp():
                     self.floor.is_engine_up = True
                 case EngineDown():

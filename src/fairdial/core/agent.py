@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from fairdial.core.ids import AgentId, AttemptId, CampaignId, Instant, SessionId
+from fairdial.core.ids import (
+    AgentId,
+    AttemptId,
+    CallId,
+    CampaignId,
+    InboundId,
+    Instant,
+    SessionId,
+)
 from fairdial.exceptions import ImpossibleEvent
 
 
@@ -42,11 +50,20 @@ class AgentSession:
     state: AgentState
     since: Instant
     attempt_id: AttemptId | None = None
+    inbound_id: InboundId | None = None
+    """The call at hand when somebody called us; never both."""
     deadline_at: Instant | None = None
     """In wrap-up: when it ends by itself."""
     pause_asked: bool = False
     wrap_up_s: int = 30
     is_leg_up: bool = False
+    is_muted: bool = False
+    """Nobody hears this agent until unmuted, or until the next call."""
+
+    @property
+    def call_id(self) -> CallId | None:
+        """The call at hand, whoever made it."""
+        return self.inbound_id if self.attempt_id is None else self.attempt_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +78,15 @@ class LegDown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved:
-    """A live answer was given to this agent."""
+    """A live answer, or a call to us, was given to this agent: one of the two ids."""
 
-    attempt_id: AttemptId
+    attempt_id: AttemptId | None = None
+    inbound_id: InboundId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """The call this agent was reserved for will not come."""
+    """The call this agent was reserved for will not come, or a colleague's consultation is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +96,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TalkEnded:
-    """The called party's leg is gone."""
+    """The called party's leg is gone, or the agent left a call that goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +119,16 @@ class LoggedOut:
     """The agent left, or was sent home."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Muted:
+    """The agent is not to be heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmuted:
+    """The agent is to be heard again."""
+
+
 Event = (
     LegUp
     | LegDown
@@ -112,14 +140,21 @@ Event = (
     | PauseAsked
     | ReadyAsked
     | LoggedOut
+    | Muted
+    | Unmuted
 )
 
 
 def _to(state: AgentState) -> Callable[[AgentSession, Event, Instant], AgentSession]:
     def move(s: AgentSession, _: Event, now: Instant) -> AgentSession:
-        return replace(s, state=state, since=now, attempt_id=None, deadline_at=None)
+        return replace(_let_go(s), state=state, since=now)
 
     return move
+
+
+def _let_go(s: AgentSession) -> AgentSession:
+    """No call at hand any more."""
+    return replace(s, attempt_id=None, inbound_id=None, deadline_at=None, is_muted=False)
 
 
 def _free(s: AgentSession, now: Instant) -> AgentSession:
@@ -130,7 +165,7 @@ def _free(s: AgentSession, now: Instant) -> AgentSession:
         state = AgentState.PAUSED
     else:
         state = AgentState.READY
-    return replace(s, state=state, since=now, attempt_id=None, deadline_at=None, pause_asked=False)
+    return replace(_let_go(s), state=state, since=now, pause_asked=False)
 
 
 def _leg_up(s: AgentSession, _: Event, now: Instant) -> AgentSession:
@@ -142,7 +177,7 @@ def _leg_up_aside(s: AgentSession, _: Event, __: Instant) -> AgentSession:
 
 
 def _leg_down_idle(s: AgentSession, _: Event, now: Instant) -> AgentSession:
-    return replace(s, is_leg_up=False, state=AgentState.CONNECTING, since=now, attempt_id=None)
+    return replace(_let_go(s), is_leg_up=False, state=AgentState.CONNECTING, since=now)
 
 
 def _leg_down_aside(s: AgentSession, _: Event, __: Instant) -> AgentSession:
@@ -150,7 +185,13 @@ def _leg_down_aside(s: AgentSession, _: Event, __: Instant) -> AgentSession:
 
 
 def _reserved(s: AgentSession, event: Reserved, now: Instant) -> AgentSession:
-    return replace(s, state=AgentState.RESERVED, since=now, attempt_id=event.attempt_id)
+    return replace(
+        s,
+        state=AgentState.RESERVED,
+        since=now,
+        attempt_id=event.attempt_id,
+        inbound_id=event.inbound_id,
+    )
 
 
 def _released(s: AgentSession, _: Event, now: Instant) -> AgentSession:
@@ -158,7 +199,7 @@ def _released(s: AgentSession, _: Event, now: Instant) -> AgentSession:
 
 
 def _connected(s: AgentSession, _: Event, now: Instant) -> AgentSession:
-    return replace(s, state=AgentState.TALKING, since=now)
+    return replace(s, state=AgentState.TALKING, since=now, deadline_at=None)
 
 
 def _talk_ended(s: AgentSession, _: Event, now: Instant) -> AgentSession:
@@ -167,7 +208,12 @@ def _talk_ended(s: AgentSession, _: Event, now: Instant) -> AgentSession:
         state=AgentState.WRAP_UP,
         since=now,
         deadline_at=now + timedelta(seconds=s.wrap_up_s),
+        is_muted=False,
     )
+
+
+def _muted(s: AgentSession, event: Event, __: Instant) -> AgentSession:
+    return replace(s, is_muted=isinstance(event, Muted))
 
 
 def _pause_later(s: AgentSession, _: Event, __: Instant) -> AgentSession:
@@ -190,10 +236,14 @@ TRANSITIONS: Mapping[tuple[AgentState, type], Callable[..., AgentSession]] = {
     (A.RESERVED, PauseAsked): _pause_later,
     (A.RESERVED, LoggedOut): _to(A.LOGGED_OUT),
     (A.TALKING, TalkEnded): _talk_ended,
+    (A.TALKING, Released): _released,
+    (A.TALKING, Muted): _muted,
+    (A.TALKING, Unmuted): _muted,
     (A.TALKING, LegDown): _leg_down_aside,
     (A.TALKING, PauseAsked): _pause_later,
     (A.TALKING, LoggedOut): _to(A.LOGGED_OUT),
     (A.WRAP_UP, WrapUpDone): _released,
+    (A.WRAP_UP, Connected): _connected,
     (A.WRAP_UP, LegDown): _leg_down_aside,
     (A.WRAP_UP, LegUp): _leg_up_aside,
     (A.WRAP_UP, PauseAsked): _pause_later,
@@ -212,6 +262,7 @@ IGNORED: frozenset[tuple[AgentState, type]] = frozenset(
     + [(s, ReadyAsked) for s in (A.CONNECTING, A.READY, A.RESERVED, A.TALKING, A.WRAP_UP)]
     + [(A.PAUSED, PauseAsked), (A.PAUSED, WrapUpDone), (A.READY, WrapUpDone)]
     + [(A.CONNECTING, e) for e in (Released, TalkEnded, WrapUpDone)]
+    + [(A.WRAP_UP, TalkEnded), (A.TALKING, Connected)]
 )
 """Pairs that may come late or doubled and change nothing, on purpose."""
 

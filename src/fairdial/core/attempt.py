@@ -17,6 +17,19 @@ from typing import assert_never
 
 from fairdial.core.ids import E164, AttemptId, CampaignId, Instant, LeadId, PermitId, SessionId
 from fairdial.core.outcome import Disposition, Outcome
+from fairdial.core.talk import (
+    PARK_LIMIT,
+    EndTalk,
+    HandedOver,
+    Held,
+    Hold,
+    Noted,
+    Parked,
+    PassedOn,
+    Unheld,
+    Unhold,
+    standing,
+)
 from fairdial.exceptions import ImpossibleEvent
 
 RING_SLACK = timedelta(seconds=10)
@@ -45,6 +58,10 @@ class AttemptState(StrEnum):
     BRIDGING = "bridging"
     """Answered, an agent is reserved, the legs are being joined; the deadline still runs."""
     TALKING = "talking"
+    PARKED = "parked"
+    """On hold with nobody of ours left, until somebody picks it up or the limit passes."""
+    TRANSFERRED = "transferred"
+    """Talks with somebody who is no agent session of ours; who passed it on records it."""
     MESSAGE = "message"
     """A recorded message plays to the called party."""
     ENDED = "ended"
@@ -119,7 +136,9 @@ class Attempt:
     deadline_at: Instant | None = None
     """When `DeadlinePassed` is due: ring limit before an answer, connect deadline after it."""
     session_id: SessionId | None = None
-    """The agent session reserved for or talking on this call."""
+    """The agent session reserved for or talking on this call; the last one, when nobody is left."""
+    is_held: bool = False
+    """The called party hears music."""
     is_abandoned: bool = False
     hang_up_asked: bool = False
     outcome: Outcome | None = None
@@ -127,6 +146,8 @@ class Attempt:
     raw: str = ""
     """The network's own word for the end."""
     disposition: Disposition | None = None
+    callback_at: Instant | None = None
+    """When an agent who passed the call on agreed to call again."""
 
 
 # --- events: what happened (past tense) -----------------------------------------------------------
@@ -195,6 +216,9 @@ class HangUpAsked:
 class AgentLost:
     """The agent's leg broke or the agent vanished."""
 
+    session_id: SessionId | None = None
+    """Whose; of the others in a call the talk does not hang."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegEnded:
@@ -209,6 +233,7 @@ class Disposed:
     """The agent recorded a disposition, or wrap-up ended without one."""
 
     disposition: Disposition
+    callback_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +256,12 @@ Event = (
     | LegEnded
     | Disposed
     | NothingToRecord
+    | Held
+    | Unheld
+    | Parked
+    | HandedOver
+    | PassedOn
+    | Noted
 )
 
 
@@ -308,6 +339,9 @@ Action = (
     | ConnectAgent
     | StartWrapUp
     | Close
+    | Hold
+    | Unhold
+    | EndTalk
 )
 
 
@@ -408,11 +442,17 @@ def _hang_up(a: Attempt, _: HangUpAsked, __: Instant) -> Step:
     return Step(attempt=replace(a, hang_up_asked=True), actions=(HangUp(),))
 
 
-def _agent_lost_before_talk(a: Attempt, _: AgentLost, __: Instant) -> Step:
+def _agent_lost_before_talk(a: Attempt, event: AgentLost, __: Instant) -> Step:
+    if event.session_id not in (None, a.session_id):
+        return Step(attempt=a)
     return Step(attempt=replace(a, state=AttemptState.WAITING, session_id=None))
 
 
-def _agent_lost_in_talk(a: Attempt, _: AgentLost, __: Instant) -> Step:
+def _agent_lost_in_talk(a: Attempt, event: AgentLost, now: Instant) -> Step:
+    if event.session_id not in (None, a.session_id):
+        return Step(attempt=a)
+    if a.is_held:
+        return _parked(a, Parked(), now)  # Whoever hears music is not hung up on for our trouble.
     return Step(attempt=replace(a, hang_up_asked=True), actions=(HangUp(),))
 
 
@@ -441,6 +481,8 @@ def _ended_talking(a: Attempt, event: LegEnded, now: Instant) -> Step:
 
 
 def _ended_message(a: Attempt, event: LegEnded, now: Instant) -> Step:
+    if a.session_id is not None:
+        return _ended_talking(a, event, now)  # It was parked for too long after its talk.
     outcome = Outcome.ABANDONED if a.is_abandoned else Outcome.MESSAGE_LEFT
     return Step(attempt=_end(a, event, now, outcome=outcome), actions=(Close(),))
 
@@ -451,15 +493,82 @@ def _end(a: Attempt, event: LegEnded, now: Instant, *, outcome: Outcome) -> Atte
         state=AttemptState.ENDED,
         ended_at=now,
         deadline_at=None,
+        is_held=False,
         outcome=outcome,
         cause=event.cause,
         raw=event.raw,
     )
 
 
+def _held(a: Attempt, _: Held, __: Instant) -> Step:
+    if a.is_held:
+        return Step(attempt=a)
+    return Step(attempt=replace(a, is_held=True), actions=(Hold(),))
+
+
+def _unheld(a: Attempt, _: Unheld, __: Instant) -> Step:
+    if not a.is_held:
+        return Step(attempt=a)
+    return Step(attempt=replace(a, is_held=False), actions=(Unhold(),))
+
+
+def _parked(a: Attempt, _: Parked, now: Instant) -> Step:
+    assert a.session_id is not None, "a talking attempt has its agent session"
+    after = replace(a, state=AttemptState.PARKED, is_held=True, deadline_at=now + PARK_LIMIT)
+    return Step(attempt=after, actions=(Hold(), EndTalk(session_id=a.session_id)))
+
+
+def _parked_too_long(a: Attempt, _: DeadlinePassed, __: Instant) -> Step:
+    after = replace(a, state=AttemptState.MESSAGE, is_held=False, deadline_at=None)
+    return Step(attempt=after, actions=(Unhold(), PlayMessage(message=Message.ABANDONED)))
+
+
+def _handed_over(a: Attempt, event: HandedOver, _: Instant) -> Step:
+    after = replace(
+        a,
+        state=AttemptState.TALKING,
+        session_id=event.session_id,
+        is_held=False,
+        deadline_at=None,
+    )
+    return Step(
+        attempt=after,
+        actions=(*_leave_call(a), ConnectAgent(session_id=event.session_id)),
+    )
+
+
+def _passed_on(a: Attempt, _: PassedOn, __: Instant) -> Step:
+    after = replace(a, state=AttemptState.TRANSFERRED, is_held=False, deadline_at=None)
+    return Step(attempt=after, actions=_leave_call(a))
+
+
+def _leave_call(a: Attempt) -> tuple[Action, ...]:
+    """The called party is no longer on hold, and the agent who talked begins wrap-up."""
+    unhold: tuple[Action, ...] = (Unhold(),) if a.is_held else ()
+    if a.state is not AttemptState.TALKING or a.session_id is None:
+        return unhold
+    return (*unhold, EndTalk(session_id=a.session_id))
+
+
+def _noted(a: Attempt, event: Noted, _: Instant) -> Step:
+    return Step(
+        attempt=replace(
+            a,
+            disposition=standing(a.disposition, event.disposition),
+            callback_at=event.callback_at or a.callback_at,
+        )
+    )
+
+
 def _disposed(a: Attempt, event: Disposed, now: Instant) -> Step:
     return Step(
-        attempt=replace(a, state=AttemptState.CLOSED, closed_at=now, disposition=event.disposition)
+        attempt=replace(
+            a,
+            state=AttemptState.CLOSED,
+            closed_at=now,
+            disposition=standing(a.disposition, event.disposition),
+            callback_at=event.callback_at or a.callback_at,
+        )
     )
 
 
@@ -513,32 +622,53 @@ TRANSITIONS: Mapping[tuple[AttemptState, type], Callable[..., Step]] = {
     (S.TALKING, LegEnded): _ended_talking,
     (S.TALKING, HangUpAsked): _hang_up,
     (S.TALKING, AgentLost): _agent_lost_in_talk,
+    (S.TALKING, Held): _held,
+    (S.TALKING, Unheld): _unheld,
+    (S.TALKING, Parked): _parked,
+    (S.TALKING, HandedOver): _handed_over,
+    (S.TALKING, PassedOn): _passed_on,
+    (S.TALKING, Noted): _noted,
+    (S.PARKED, HandedOver): _handed_over,
+    (S.PARKED, PassedOn): _passed_on,
+    (S.PARKED, DeadlinePassed): _parked_too_long,
+    (S.PARKED, OptedOut): _opted_out,
+    (S.PARKED, HangUpAsked): _hang_up,
+    (S.PARKED, LegEnded): _ended_talking,
+    (S.PARKED, Noted): _noted,
+    (S.TRANSFERRED, HangUpAsked): _hang_up,
+    (S.TRANSFERRED, LegEnded): _ended_talking,
+    (S.TRANSFERRED, Noted): _noted,
     (S.MESSAGE, MessagePlayed): _message_played,
     (S.MESSAGE, OptedOut): _opted_out,
     (S.MESSAGE, HangUpAsked): _hang_up,
     (S.MESSAGE, LegEnded): _ended_message,
+    (S.MESSAGE, Noted): _noted,
     (S.ENDED, Disposed): _disposed,
     (S.ENDED, NothingToRecord): _nothing_to_record,
+    (S.ENDED, Noted): _noted,
 }
 """What each state makes of each event. The diagram in the docs is drawn from this table."""
 
+_TALKED = (S.TALKING, S.PARKED, S.TRANSFERRED)
 _NETWORK = (Dialed, Rang, Answered, Bridged, MessagePlayed, OptedOut, LegEnded)
 
 IGNORED: frozenset[tuple[AttemptState, type]] = frozenset(
     # Doubled or overtaken network events: what they say is known or no longer matters.
     [(S.DIALING, Dialed), (S.RINGING, Dialed), (S.RINGING, Rang)]
-    + [(s, e) for s in (S.WAITING, S.BRIDGING, S.TALKING) for e in (Dialed, Rang, Answered)]
+    + [(s, e) for s in (S.WAITING, S.BRIDGING, *_TALKED) for e in (Dialed, Rang, Answered)]
     + [(S.MESSAGE, e) for e in (Dialed, Rang, Answered, Bridged)]
-    + [(S.TALKING, e) for e in (Bridged, MessagePlayed)]
+    + [(s, e) for s in _TALKED for e in (Bridged, MessagePlayed)]
     + [(s, e) for s in (S.ENDED, S.CLOSED) for e in (*_NETWORK, NotDialed)]
     # A key that nobody was asked to press: it means nothing to us.
-    + [(s, OptedOut) for s in OPEN_STATES - {S.MESSAGE}]
+    + [(s, OptedOut) for s in OPEN_STATES - {S.MESSAGE, S.PARKED}]
     # Our own late words: the call moved on between the decision and its record.
     + [(s, e) for s in (S.ENDED, S.CLOSED) for e in (DeadlinePassed, HangUpAsked, AgentLost)]
-    + [(s, DeadlinePassed) for s in (S.TALKING, S.MESSAGE)]
+    + [(s, DeadlinePassed) for s in (S.TALKING, S.TRANSFERRED, S.MESSAGE)]
     + [(s, AgentLost) for s in (S.PERMITTED, S.DIALING, S.RINGING, S.WAITING, S.MESSAGE)]
+    + [(s, AgentLost) for s in (S.PARKED, S.TRANSFERRED)]
+    + [(S.CLOSED, Noted)]
     # A refusal to dial is only true before the wire.
-    + [(s, NotDialed) for s in (S.DIALING, S.RINGING, S.WAITING, S.BRIDGING, S.TALKING, S.MESSAGE)]
+    + [(s, NotDialed) for s in OPEN_STATES - {S.PERMITTED}]
 )
 """Pairs that may come late, doubled or reordered, and change nothing, on purpose."""
 
@@ -578,7 +708,9 @@ def in_flight(state: AttemptState) -> bool:
     match state:
         case S.PERMITTED | S.DIALING | S.RINGING:
             return True
-        case S.WAITING | S.BRIDGING | S.TALKING | S.MESSAGE | S.ENDED | S.CLOSED:
+        case S.WAITING | S.BRIDGING | S.MESSAGE | S.ENDED | S.CLOSED:
+            return False
+        case S.TALKING | S.PARKED | S.TRANSFERRED:
             return False
         case _:
             assert_never(state)

@@ -83,6 +83,24 @@ class Pace:
     calls_per_second_max: float = 20.0
 
 
+class InboundAnswer(StrEnum):
+    """Who answers when people call the caller ID."""
+
+    AGENTS = "agents"
+    """An agent, after a wait with music if need be; the line when nobody comes."""
+    LINE = "line"
+    """A recording that says who called, and takes a stop request by key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundPlan:
+    """What becomes of calls to a campaign's caller ID."""
+
+    answer: InboundAnswer
+    queue_s_max: int
+    """How long a caller may wait for an agent before the line answers, seconds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
     """A purpose for calling, with everything the line of a call needs to know about it."""
@@ -107,3 +125,7 @@ class Campaign:
     script: str
     dispositions: tuple[Disposition, ...] = ()
     """What agents may record; empty means all."""
+    inbound: InboundPlan | None = None
+    """What becomes of calls to the caller ID; None means that none is taken."""
+    transfer: Mapping[str, str] = field(default_factory=dict)
+    """Where agents may pass a call on to: names, each with a SIP URI or `phone:NAME`."""

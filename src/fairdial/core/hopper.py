@@ -73,6 +73,24 @@ def after_attempt(
     return Again(at=now + rule.after, why=f"{seen.value}: retry plan")
 
 
+def after_inbound(disposition: Disposition | None, callback_at: Instant | None) -> NextStep | None:
+    """The next step of a lead who called us; None leaves the lead as it is."""
+    match disposition:
+        case Disposition.CALLBACK:
+            return None if callback_at is None else Again(at=callback_at, why="callback agreed")
+        case (
+            Disposition.SALE
+            | Disposition.NOT_INTERESTED
+            | Disposition.WRONG_PERSON
+            | Disposition.STOP_CALLING
+        ):
+            return _after_talk(disposition)
+        case None | Disposition.NO_DISPOSITION | Disposition.HUNG_UP | Disposition.MACHINE:
+            return None
+        case _:
+            assert_never(disposition)
+
+
 def _after_talk(disposition: Disposition | None) -> NextStep:
     match disposition:
         case None | Disposition.NO_DISPOSITION:

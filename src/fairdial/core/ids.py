@@ -17,6 +17,9 @@ SessionId = NewType("SessionId", UUID)
 DialerId = NewType("DialerId", UUID)
 InboundId = NewType("InboundId", UUID)
 """A call that somebody makes to us, mostly back to a caller ID of ours."""
+TransferId = NewType("TransferId", UUID)
+MonitorId = NewType("MonitorId", UUID)
+"""A supervisor who listens to an agent; also the id of the supervisor's leg."""
 RecordingId = NewType("RecordingId", UUID)
 ConsentId = NewType("ConsentId", UUID)
 EmergencyId = NewType("EmergencyId", UUID)

@@ -13,11 +13,15 @@ from fairdial.core.attempt import Attempt
 from fairdial.core.campaign import Campaign
 from fairdial.core.ids import AgentId, CampaignId, Instant, SessionId
 from fairdial.core.outcome import Disposition
+from fairdial.core.transfer import DestinationLost
 from fairdial.exceptions import EngineUnavailable, ImpossibleEvent, Overtaken
-from fairdial.flow.call_events import apply, match_waiting
-from fairdial.flow.close import close
+from fairdial.flow import live_calls, transfers
+from fairdial.flow.call_events import apply
+from fairdial.flow.dispositions import record_disposition
 from fairdial.flow.floor import Floor, about, log
-from fairdial.flow.stop_request import record_stop_request
+from fairdial.flow.inbound import serve
+from fairdial.flow.live_calls import LiveCall
+from fairdial.flow.stop_request import record_caller_stop_request, record_stop_request
 from fairdial.ports import AgentLegDown, AgentLegUp, Transaction
 
 
@@ -49,22 +53,26 @@ async def connect_leg(floor: Floor, session: AgentSession) -> None:
         log.warning("agent %s has no leg yet: %s", session.agent_name, error)
 
 
-async def on_leg_event(floor: Floor, event: AgentLegUp | AgentLegDown) -> None:
-    """The agent's leg came up or broke; a call that hung on it finds another agent or ends."""
+async def on_leg_event(floor: Floor, event: AgentLegUp | AgentLegDown) -> bool:
+    """The agent's leg came up or broke; a call that hung on it finds another agent or ends.
+
+    False when the leg is none of an agent's.
+    """
     async with floor.store.transaction(durable=False) as tx:
         session = await tx.session(event.session_id)
         if session is None:
-            return
+            return False
         happened = desk.LegUp() if isinstance(event, AgentLegUp) else desk.LegDown()
         moved = desk.step(session, happened, event.at)
         if moved is session:
-            return
+            return True
         await tx.save_session(moved, was=session)
     if isinstance(event, AgentLegDown):
         log.warning("the leg of agent %s is down: %s", session.agent_name, event.why)
-        if session.attempt_id is not None:
-            await apply(floor, session.attempt_id, line.AgentLost(), event.at)
-    await match_waiting(floor, session.campaign_id)
+        if session.call_id is not None:
+            await transfers.on_agent_lost(floor, session.id, session.call_id, event.why, event.at)
+    await serve(floor, session.campaign_id)
+    return True
 
 
 async def go_ready(floor: Floor, session_id: SessionId) -> AgentSession:
@@ -78,12 +86,19 @@ async def pause(floor: Floor, session_id: SessionId) -> AgentSession:
 
 
 async def hang_up(floor: Floor, session_id: SessionId) -> None:
-    """End the call at hand; wrap-up follows."""
+    """End the call at hand; wrap-up follows. A colleague who was asked into a call leaves it."""
+    now = floor.clock.now()
     async with floor.store.transaction(durable=False) as tx:
         session = await tx.glance(session_id)
-    if session is not None and session.attempt_id is not None:
-        with about(session.attempt_id):
-            await apply(floor, session.attempt_id, line.HangUpAsked(), floor.clock.now())
+        asked_in = await tx.switchboard.transfer_to(session_id)
+    if session is None or session.call_id is None:
+        return
+    if asked_in is not None:
+        left = DestinationLost(why=f"{session.agent_name} left")
+        await transfers.advance(floor, asked_in, left, now)
+    elif session.state is not AgentState.WRAP_UP:  # What was passed on is another's to end.
+        with about(session.call_id):
+            await live_calls.apply(floor, session.call_id, line.HangUpAsked(), now)
 
 
 async def dispose(
@@ -93,34 +108,27 @@ async def dispose(
     *,
     callback_at: Instant | None = None,
 ) -> AgentSession:
-    """Record what came of the conversation; the attempt is closed and the agent is ready again.
+    """Record what came of the conversation; the call is closed and the agent is ready again.
 
+    A call that was passed on goes on: what is recorded stands unless who has it last says more.
     Raises `ImpossibleEvent` when the agent is not in wrap-up.
     """
     now = floor.clock.now()
     if disposition is Disposition.STOP_CALLING:
         await stop_calling(floor, session_id)
     async with floor.store.transaction() as tx:
-        seen, attempt = await _hold(tx, session_id)
-        if seen is None or seen.state is not AgentState.WRAP_UP or attempt is None:
+        seen, call = await _hold(tx, session_id)
+        if seen is None or seen.state is not AgentState.WRAP_UP or call is None:
             raise ImpossibleEvent(
                 f"agent session {session_id} is not in wrap-up; nothing was recorded"
             )
-        await close(
-            tx,
-            floor.campaigns[attempt.campaign_id],
-            attempt,
-            line.Disposed(disposition=disposition),
-            now,
-            callback_at=callback_at,
-            actor=_who(seen),
-        )
+        await record_disposition(tx, floor, seen, call, disposition, now, callback_at=callback_at)
         moved = desk.step(seen, desk.WrapUpDone(), now)
         await tx.save_session(moved, was=seen)
     campaign_id = moved.campaign_id
     wrap_s = (now - seen.since).total_seconds()
     floor.statistics[campaign_id] = floor.learned(campaign_id).after_wrap_up(wrap_s)
-    await match_waiting(floor, campaign_id)
+    await serve(floor, campaign_id)
     return moved
 
 
@@ -131,23 +139,21 @@ async def stop_calling(floor: Floor, session_id: SessionId) -> None:
     """
     now = floor.clock.now()
     async with floor.store.transaction() as tx:
-        session, attempt = await _hold(tx, session_id)
-        if session is None or attempt is None:
+        session, call = await _hold(tx, session_id)
+        if session is None or call is None:
             raise ImpossibleEvent(
                 f"agent session {session_id} has no call; name the number to suppress instead"
             )
-        campaign = floor.campaigns[attempt.campaign_id]
-        await record_stop_request(
-            tx,
-            campaign,
-            attempt,
-            source=f"asked agent {session.agent_name}",
-            actor=_who(session),
-            now=now,
-        )
-        others = await tx.open_attempts_to(attempt.number, campaign.seller_id)
+        campaign = floor.campaigns[call.campaign_id]
+        source, who = f"asked agent {session.agent_name}", _who(session)
+        if isinstance(call, Attempt):
+            await record_stop_request(tx, campaign, call, source=source, actor=who, now=now)
+        else:
+            await record_caller_stop_request(tx, campaign, call, source=source, actor=who, now=now)
+        assert call.number is not None, "a stop request has its number"
+        others = await tx.open_attempts_to(call.number, campaign.seller_id)
     for other in others:
-        if other != attempt.id:
+        if other != call.id:
             await apply(floor, other, line.HangUpAsked(), now)
 
 
@@ -166,12 +172,12 @@ async def log_out(floor: Floor, session_id: SessionId) -> None:
     """The agent leaves; a call at hand ends, and is recorded without a disposition."""
     now = floor.clock.now()
     async with floor.store.transaction() as tx:
-        session, attempt = await _hold(tx, session_id)
+        session, call = await _hold(tx, session_id)
         if session is None or session.state is AgentState.LOGGED_OUT:
             return
-        if attempt is not None and attempt.state is line.AttemptState.ENDED:
-            nothing = line.Disposed(disposition=Disposition.NO_DISPOSITION)
-            await close(tx, floor.campaigns[attempt.campaign_id], attempt, nothing, now)
+        if call is not None and live_calls.is_ended(call) and call.session_id == session_id:
+            nothing = Disposition.NO_DISPOSITION
+            await record_disposition(tx, floor, session, call, nothing, now)
         moved = desk.step(session, desk.LoggedOut(), now)
         await tx.save_session(moved, was=session)
         tx.audit(
@@ -181,8 +187,9 @@ async def log_out(floor: Floor, session_id: SessionId) -> None:
             actor=_who(session),
             at=now,
         )
-    if attempt is not None:
-        await apply(floor, attempt.id, line.AgentLost(), now)
+    if call is not None:
+        why = f"{session.agent_name} logged out"
+        await transfers.on_agent_lost(floor, session_id, call.id, why, now)
     try:
         await floor.telephony.disconnect_agent(session_id)
     except EngineUnavailable as error:
@@ -191,19 +198,19 @@ async def log_out(floor: Floor, session_id: SessionId) -> None:
 
 async def _hold(
     tx: Transaction, session_id: SessionId
-) -> tuple[AgentSession | None, Attempt | None]:
-    """The session and its attempt, both for update, in the order that everybody locks them.
+) -> tuple[AgentSession | None, LiveCall | None]:
+    """The session and its call, both for update, in the order that everybody locks them.
 
-    The attempt is found by a glance; should the session have moved on in between, look again.
+    The call is found by a glance; should the session have moved on in between, look again.
     """
     for _ in range(3):
         seen = await tx.glance(session_id)
         if seen is None:
             return None, None
-        attempt = None if seen.attempt_id is None else await tx.attempt(seen.attempt_id)
+        call = None if seen.call_id is None else await live_calls.held(tx, seen.call_id)
         session = await tx.session(session_id)
-        if session is not None and session.attempt_id == seen.attempt_id:
-            return session, attempt
+        if session is not None and session.call_id == seen.call_id:
+            return session, call
     raise Overtaken(f"agent session {session_id} keeps changing; nothing was changed")
 
 
@@ -222,7 +229,7 @@ async def _move(floor: Floor, session_id: SessionId, event: desk.Event) -> Agent
                 actor=_who(session),
                 at=moved.since,
             )
-    await match_waiting(floor, moved.campaign_id)
+    await serve(floor, moved.campaign_id)
     return moved
 
 

@@ -12,12 +12,13 @@ from typing import assert_never
 
 from fairdial.core import agent as desk
 from fairdial.core import attempt as line
-from fairdial.core.agent import AgentSession, AgentState
+from fairdial.core import talk
 from fairdial.core.attempt import Attempt, AttemptState
 from fairdial.core.campaign import Campaign
 from fairdial.core.ids import AttemptId, CampaignId, Instant, SessionId
 from fairdial.core.outcome import Disposition
 from fairdial.exceptions import EngineUnavailable, ImpossibleEvent, Overtaken
+from fairdial.flow.agent_moves import begins_wrap_up, move_agent
 from fairdial.flow.close import close
 from fairdial.flow.floor import Floor, about, log
 from fairdial.flow.stop_request import record_stop_request
@@ -103,7 +104,7 @@ async def _apply(floor: Floor, attempt_id: AttemptId, event: line.Event, now: In
     if stepped.attempt.state is not before.state:
         log.info("%s", _in_words(stepped.attempt))
     learn(floor, before, stepped.attempt)
-    await _tell_engine(floor, stepped)
+    await tell_engine(floor, stepped)
     if any(isinstance(a, line.ReleaseAgent) for a in stepped.actions):
         await match_waiting(floor, before.campaign_id)
 
@@ -140,7 +141,7 @@ async def match_waiting(floor: Floor, campaign_id: CampaignId) -> None:
             stepped = line.step(waiting, line.AgentReserved(session_id=session.id), now)
             await record(tx, floor, waiting, stepped, now)
         with about(waiting.id):
-            await _tell_engine(floor, stepped)
+            await tell_engine(floor, stepped)
 
 
 async def record(
@@ -160,9 +161,11 @@ async def record(
             case line.VoidPermit():
                 await tx.void_permit(after.id, now)
             case line.ReleaseAgent(session_id=session_id):
-                await _move_agent(tx, session_id, desk.Released(), now)
+                await move_agent(tx, session_id, after.id, desk.Released(), now)
             case line.ConnectAgent(session_id=session_id):
-                await _move_agent(tx, session_id, desk.Connected(), now)
+                await move_agent(tx, session_id, after.id, desk.Connected(), now)
+            case talk.EndTalk(session_id=session_id):
+                await move_agent(tx, session_id, after.id, desk.TalkEnded(), now)
             case line.StartWrapUp(session_id=session_id):
                 await _start_wrap_up(tx, campaign, after, session_id, now)
             case line.RecordStopRequest():
@@ -173,7 +176,7 @@ async def record(
                 )
             case line.Close():
                 await close(tx, campaign, after, line.NothingToRecord(), now)
-            case line.Bridge() | line.PlayMessage() | line.HangUp():
+            case line.Bridge() | line.PlayMessage() | line.HangUp() | talk.Hold() | talk.Unhold():
                 pass  # The engine is told after the commit.
             case _:
                 assert_never(action)
@@ -194,34 +197,17 @@ async def record(
         )
 
 
-async def _move_agent(
-    tx: Transaction, session_id: SessionId, event: desk.Event, now: Instant
-) -> AgentSession | None:
-    session = await tx.session(session_id)
-    if session is None:
-        return None
-    try:
-        moved = desk.step(session, event, now)
-    except ImpossibleEvent as error:
-        # The agent left or broke off in the meantime; their own event has told their story.
-        log.warning("%s", error)
-        return session
-    if moved is not session:
-        await tx.save_session(moved, was=session)
-    return moved
-
-
 async def _start_wrap_up(
     tx: Transaction, campaign: Campaign, attempt: Attempt, session_id: SessionId, now: Instant
 ) -> None:
-    session = await _move_agent(tx, session_id, desk.TalkEnded(), now)
-    if session is None or session.state is not AgentState.WRAP_UP:
-        # Nobody is left who could record a disposition.
+    if not await begins_wrap_up(tx, session_id, attempt.id, now):
+        # Nobody is left who could record a disposition; what was noted on the way stands.
         nothing = line.Disposed(disposition=Disposition.NO_DISPOSITION)
         await close(tx, campaign, attempt, nothing, now)
 
 
-async def _tell_engine(floor: Floor, stepped: line.Step) -> None:
+async def tell_engine(floor: Floor, stepped: line.Step) -> None:
+    """What a step asks of the engine; to be called when the step is committed."""
     attempt = stepped.attempt
     for action in stepped.actions:
         try:
@@ -232,6 +218,12 @@ async def _tell_engine(floor: Floor, stepped: line.Step) -> None:
                     await floor.telephony.play(attempt.id, message)
                 case line.HangUp():
                     await floor.telephony.hang_up(attempt.id)
+                case talk.Hold():
+                    await floor.telephony.join(attempt.id, attempt.id, Part.HOLD)
+                case talk.Unhold():
+                    await floor.telephony.join(attempt.id, attempt.id, Part.TALK)
+                case talk.EndTalk(session_id=session_id):
+                    await floor.telephony.leave(attempt.id, session_id)
                 case _:
                     pass  # Ours alone; written with the step.
         except EngineUnavailable as error:

@@ -31,7 +31,7 @@ async def close(
         attempts=lead.attempts,
         plan=campaign.retry,
         now=now,
-        callback_at=callback_at,
+        callback_at=callback_at or closed.callback_at,
     )
     await tx.save_next_step(lead.id, step)
     tx.audit(

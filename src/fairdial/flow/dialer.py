@@ -25,9 +25,9 @@ from fairdial.exceptions import (
     Overtaken,
     StoreUnavailable,
 )
-from fairdial.flow import agent_desk
+from fairdial.flow import agent_desk, hear, inbound, monitor, transfers
 from fairdial.flow.abandonment import measure_abandonment
-from fairdial.flow.call_events import apply, match_waiting, on_call_event
+from fairdial.flow.call_events import apply, on_call_event
 from fairdial.flow.floor import Floor, about, log
 from fairdial.flow.place_call import place_call
 from fairdial.flow.recover import after_engine_death, recover
@@ -39,6 +39,7 @@ from fairdial.ports import (
     CallNotDialed,
     EngineDown,
     EngineUp,
+    InboundEvent,
     LeadCounts,
     Lease,
     TelephonyEvent,
@@ -90,6 +91,7 @@ class Dialer:
     _declined_in_a_row: int = 0
     _phoned_at: dict[SessionId, float] = field(default_factory=dict)
     _abandon_read: float = 0.0
+    _queued: int = 0
     _credit: float = 0.0
     _credit_at: float = 0.0
 
@@ -111,6 +113,7 @@ class Dialer:
             keeper = asyncio.create_task(self._keep(lease))
             ticker = asyncio.create_task(self._tick_until_done(lease))
             self.started.set()
+            floor.running.add(campaign.id)
             try:
                 done, _ = await asyncio.wait(
                     {listener, keeper, ticker}, return_when=asyncio.FIRST_COMPLETED
@@ -123,6 +126,7 @@ class Dialer:
                 is_store_lost = True
                 raise
             finally:
+                floor.running.discard(campaign.id)
                 for task in (ticker, keeper):
                     await _end(task)
                 if not is_store_lost:
@@ -225,7 +229,7 @@ class Dialer:
                 if is_final:
                     raise EngineUnavailable(f"the telephony engine is down: {why}")
             case AgentLegUp() | AgentLegDown():
-                await agent_desk.on_leg_event(floor, event)
+                await hear.on_leg(floor, event)
             case CallNotDialed(why=why):
                 wall = asyncio.get_running_loop().time()
                 if wall >= self._declined_until:  # Calls of one moment are declined together.
@@ -238,7 +242,9 @@ class Dialer:
             case CallEvent():
                 if isinstance(event, CallDialed):
                     self._declined_in_a_row = 0
-                await on_call_event(floor, event)
+                await hear.on_call(floor, event)
+            case InboundEvent():
+                await hear.on_call(floor, event)
 
     async def _call_lost_phones(self, sessions: list[AgentSession]) -> None:
         """An agent whose leg broke is called again until the phone is back."""
@@ -311,8 +317,10 @@ class Dialer:
             with about(attempt_id):
                 log.info("%s while the phone rang; the call is taken back", why)
                 await apply(floor, attempt_id, line.HangUpAsked(why=why), now)
+        await transfers.keep_deadlines(floor, self.campaign.id)
+        await inbound.keep_deadlines(floor, self.campaign.id)
         await agent_desk.end_overdue_wrap_ups(floor, self.campaign.id)
-        await match_waiting(floor, self.campaign.id)
+        await inbound.serve(floor, self.campaign.id)
 
     async def _look(self) -> tuple[list[Attempt], list[AgentSession], LeadCounts]:
         floor, now = self.floor, self.floor.clock.now()
@@ -321,6 +329,7 @@ class Dialer:
             attempts = await tx.open_attempts(self.campaign.id)
             sessions = await tx.open_sessions(self.campaign.id)
             leads = await tx.lead_counts(self.campaign.id, now)
+            self._queued = len(await tx.switchboard.queued(self.campaign.id))
             if not self._abandon_read or wall - self._abandon_read > ABANDON_REFRESH_S:
                 floor.abandonment[self.campaign.id] = await measure_abandonment(
                     tx,
@@ -395,7 +404,8 @@ class Dialer:
                 pacing.CallInFlight(elapsed_s=_seconds(now, a.dialed_at or a.permitted_at))
                 for a in unanswered
             ),
-            waiting=sum(a.state is AttemptState.WAITING for a in attempts),
+            # Who waits in the queue will have the next agent, as an answered call of ours would.
+            waiting=sum(a.state is AttemptState.WAITING for a in attempts) + self._queued,
             statistics=floor.learned(campaign.id),
             live_answers=record.live_answers,
             abandoned=record.abandoned,
@@ -433,10 +443,12 @@ class Dialer:
                     asked.add(attempt.id)
                     with about(attempt.id):
                         await apply(floor, attempt.id, line.HangUpAsked(), now)
-            if not up or loop.time() > until or not floor.is_engine_up:
+            callers = await inbound.end_all(floor, self.campaign.id, is_engine_lost=False)
+            if not (up or callers) or loop.time() > until or not floor.is_engine_up:
                 break
             await asyncio.sleep(0.05)
-        if up:
+        await monitor.stop_all(floor, self.campaign.id, why="the run ends")
+        if up or callers:
             await after_engine_death(floor, self.campaign.id)
         async with floor.store.transaction() as tx:
             sessions = await tx.open_sessions(self.campaign.id)

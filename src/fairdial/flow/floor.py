@@ -40,6 +40,8 @@ class Floor:
     campaigns: dict[CampaignId, Campaign] = field(default_factory=dict)
     statistics: dict[CampaignId, Statistics] = field(default_factory=dict)
     abandonment: dict[CampaignId, Abandonment] = field(default_factory=dict)
+    running: set[CampaignId] = field(default_factory=set)
+    """The campaigns whose recordings the engine has: they take calls."""
     is_engine_up: bool = False
     is_rulebook_kept: bool = False
     """Whether a decision of this run was committed, and the rulebook with it."""
@@ -50,9 +52,9 @@ class Floor:
 
 
 @contextmanager
-def about(attempt_id: UUID) -> Iterator[None]:
-    """Log lines inside carry the attempt's id."""
-    token = current_attempt.set(str(attempt_id))
+def about(call_id: UUID) -> Iterator[None]:
+    """Log lines inside carry the id of the attempt, or of the call to us."""
+    token = current_attempt.set(str(call_id))
     try:
         yield
     finally:

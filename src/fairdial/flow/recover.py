@@ -11,6 +11,7 @@ from fairdial.core import attempt as line
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
 from fairdial.core.ids import CampaignId, Instant
 from fairdial.core.outcome import Disposition
+from fairdial.flow import inbound, monitor, transfers
 from fairdial.flow.agent_desk import log_out, on_leg_event
 from fairdial.flow.call_events import apply
 from fairdial.flow.close import close
@@ -43,6 +44,7 @@ async def recover(floor: Floor, campaign_id: CampaignId) -> int:
         ended = await tx.open_attempts(campaign_id)
     for attempt in ended:
         await _close_ended(floor, attempt, now)
+    await inbound.close_ended(floor, campaign_id)
     async with floor.store.transaction() as tx:
         returned = await tx.return_claimed(campaign_id)
         if mended or returned or sessions:
@@ -59,8 +61,10 @@ async def recover(floor: Floor, campaign_id: CampaignId) -> int:
 
 
 async def after_engine_death(floor: Floor, campaign_id: CampaignId) -> int:
-    """End every attempt that the dead engine held; returns how many."""
+    """End every call that the dead engine held, ours and those to us; returns how many."""
     now = floor.clock.now()
+    await monitor.stop_all(floor, campaign_id, why="the engine died")
+    await transfers.end_all(floor, campaign_id)
     async with floor.store.transaction() as tx:
         attempts = [a for a in await tx.open_attempts(campaign_id) if a.state in line.OPEN_STATES]
         sessions = await tx.open_sessions(campaign_id)
@@ -75,7 +79,7 @@ async def after_engine_death(floor: Floor, campaign_id: CampaignId) -> int:
             else:
                 lost = ENGINE_LOST
             await apply(floor, attempt.id, lost, now)
-    return len(attempts)
+    return len(attempts) + await inbound.end_all(floor, campaign_id, is_engine_lost=True)
 
 
 async def _close_ended(floor: Floor, attempt: Attempt, now: Instant) -> None:

@@ -1,7 +1,8 @@
 """A person's wish not to be called again, however it was said: in force with this transaction.
 
-Three ways lead here: an agent who was asked (`agent_desk`), the key that the abandoned-call message
-names (`call_events`), and whoever takes the wish by letter or e-mail (`fairdial suppress`). Each
+The ways that lead here: an agent who was asked (`agent_desk`), the key that our recordings name, in
+a call of ours (`call_events`) or to us (`inbound`), and whoever takes the wish by letter or e-mail
+(`fairdial suppress`). Each
 suppresses the number in every campaign of the seller, withdraws consent, and leaves an audit entry.
 A phone that rings at that moment is taken back by the dialer's next tick.
 """
@@ -14,6 +15,8 @@ from fairdial.core.attempt import Attempt
 from fairdial.core.campaign import Campaign
 from fairdial.core.facts import SuppressionKind
 from fairdial.core.ids import E164, Instant, SellerId
+from fairdial.core.inbound import InboundCall
+from fairdial.exceptions import ImpossibleEvent
 from fairdial.ports import Store, Transaction
 
 
@@ -30,6 +33,25 @@ async def record_stop_request(
         seller_id=campaign.seller_id,
         seller=campaign.seller_name,
         record={"source": source, "attempt": attempt.id},
+        actor=actor,
+        now=now,
+    )
+
+
+async def record_caller_stop_request(
+    tx: Transaction, campaign: Campaign, call: InboundCall, *, source: str, actor: str, now: Instant
+) -> None:
+    """Suppress the number of somebody who called us; the caller must not be withheld."""
+    if call.number is None:
+        raise ImpossibleEvent(
+            "the caller's number was withheld: ask for it, then run: fairdial suppress NUMBER"
+        )
+    await _suppress(
+        tx,
+        call.number,
+        seller_id=campaign.seller_id,
+        seller=campaign.seller_name,
+        record={"source": source, "inbound": call.id},
         actor=actor,
         now=now,
     )

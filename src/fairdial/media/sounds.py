@@ -24,6 +24,8 @@ KEY_LOUDNESS = 7000
 
 JOIN_HZ = 890
 """No tone of a network and none of the sandbox."""
+LINE_HZ = 660
+"""The page of an agent's browser listens for it."""
 JOIN_LOUDNESS = 5000
 _BEEP_MS, _BETWEEN_MS = 40, 120
 
@@ -49,6 +51,12 @@ def key_tone(digit: str) -> bytes:
     column = _KEYPAD[row].index(digit)
     both = _sine(_ROWS_HZ[row], KEY_MS) + _sine(_COLUMNS_HZ[column], KEY_MS)
     return encode((KEY_LOUDNESS * both).astype(np.int16), sdp.PCMU)
+
+
+@lru_cache(maxsize=1)
+def line_tone() -> Samples:
+    """One tone, 400 ms, that tells an agent at a browser: your line works."""
+    return (JOIN_LOUDNESS * _sine(LINE_HZ, 400)).astype(np.int16)
 
 
 @lru_cache(maxsize=1)

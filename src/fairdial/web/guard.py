@@ -2,7 +2,9 @@
 
 The page is for this machine. A foreign web site can make a browser's name lookup point at
 127.0.0.1 (DNS rebinding) and would then read the page as its own; it cannot forge the Host header,
-so requests for other hosts are refused. The headers allow the page its own files and nothing else.
+so requests for other hosts are refused. It can post to us without reading the answer; but a browser
+says where a post comes from, so posts from elsewhere, or from nowhere, are refused as well. The
+headers allow the page its own files and nothing else.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ log = logging.getLogger("fairdial.web")
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 SEND_S_MAX = 20.0
 """How long a client may take for one piece of an answer before it is given up."""
+BODY_BYTES_MAX = 65_536
+"""The longest post that is read."""
 
 _HEADERS = (
     (
@@ -83,6 +87,11 @@ class Guard:
                 ),
             )
             return
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            problem = _post_problem(scope)
+            if problem is not None:
+                await _answer(guarded, problem)
+                return
         try:
             await self.app(scope, receive, guarded)
         except Exception:
@@ -100,6 +109,24 @@ def _asked_host(scope: Scope) -> str | None:
         return None
     host = _HOST.fullmatch(values[0].decode("ascii").strip().lower())
     return None if host is None else host[1]
+
+
+def _post_problem(scope: Scope) -> Problem | None:
+    """Why a post is not for us to carry out; None when it is one of our own page's."""
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin", b"")
+    if origin.partition(b"://")[2].lower() != headers[b"host"].strip().lower():
+        return Problem.of(
+            403,
+            "Only this server's own pages may post here: the Origin header must name the host that "
+            "is asked.",
+        )
+    length = headers.get(b"content-length", b"")
+    if not length.isdigit():
+        return Problem.of(411, "Say how long the post is (Content-Length).")
+    if int(length) > BODY_BYTES_MAX:
+        return Problem.of(413, f"The post is longer than {BODY_BYTES_MAX} bytes.")
+    return None
 
 
 async def _answer(send: Send, problem: Problem) -> None:

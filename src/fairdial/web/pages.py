@@ -1,7 +1,8 @@
-"""The page of a running campaign and its API: read-only, for the browser on this machine.
+"""The page of a running campaign and its API, for the browser on this machine.
 
-`GET /` is one static page; `/api/pictures` streams it a snapshot about twice a second. Nothing can
-be changed from here, so there is nothing to log in for; `web.guard` keeps foreign sites out.
+`GET /` is one static page; `/api/pictures` streams it a snapshot about twice a second. It changes
+nothing. What an agent can do with a browser as phone is in `web.phone_page`. There is no log-in:
+`web.guard` keeps foreign sites out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from fairdial import __version__
 from fairdial.flow.picture import Picture
 from fairdial.web.guard import LOCAL_HOSTS, Guard
+from fairdial.web.phone_page import PhonePage, add_phone_page
 from fairdial.web.problem import MEDIA_TYPE, Problem, declared
 from fairdial.web.shown import ShownPicture
 from fairdial.web.watch import VIEWERS_MAX, Watch
@@ -44,24 +46,27 @@ def create_app(
     zone: str = "UTC",
     hosts: Collection[str] = LOCAL_HOSTS,
     viewers_max: int = VIEWERS_MAX,
+    phone: PhonePage | None = None,
 ) -> FastAPI:
     """The page and its API. `look` takes the picture; it is called at most twice a second.
 
+    `phone` is the page of agents whose phones are browsers; without one there is no such page.
+
     `zone` (IANA) is where times are told. `hosts` are the names by which the page may be opened.
-    Whoever serves the app calls `app.state.watch.close()` before waiting for open connections, as
-    `WebServer.stop` does: streams have no other end.
+    Whoever serves the app closes each of `app.state.watches` before waiting for open connections,
+    as `WebServer.stop` does: streams have no other end.
     """
     watch = Watch(look=look, zone=zone, viewers_max=viewers_max)
     app = FastAPI(
         title="Fairdial",
         version=__version__,
-        description="What a running campaign does at this moment. Read-only.",
+        description="What a running campaign does at this moment, and agents' browsers as phones.",
         openapi_url="/api/openapi.json",
         # FastAPI's own documentation pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
     )
-    app.state.watch = watch
+    app.state.watches = [watch] if phone is None else [watch, phone.watch]
     app.add_middleware(Guard, hosts=hosts)
     app.add_exception_handler(StarletteHTTPException, _problem_response)
     page = (STATIC / "index.html").read_bytes()
@@ -118,6 +123,8 @@ def create_app(
             status="up", version=__version__, viewers=watch.viewers, viewers_max=viewers_max
         )
 
+    if phone is not None:
+        add_phone_page(app, phone)
     app.mount("/static", StaticFiles(directory=STATIC))
     return app
 

@@ -70,7 +70,8 @@ class WebServer:
         """End every stream, then the server; whoever does not let go is cut off. About 1 s."""
         if self._task is None or self._server is None or self._app is None:
             return
-        await self._app.state.watch.close()
+        for watch in self._app.state.watches:
+            await watch.close()
         self._server.should_exit = True
         _, pending = await asyncio.wait({self._task}, timeout=GRACE_S)
         if pending:

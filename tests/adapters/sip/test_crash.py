@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import pytest
 
-from fairdial.adapters.sip import telephony as telephony_module
+from fairdial.adapters import worker_process as process_module
 from fairdial.adapters.sip.telephony import SipSettings
 from fairdial.core.ids import AttemptId, SessionId
 from fairdial.exceptions import EngineUnavailable
@@ -62,7 +62,7 @@ async def test_a_killed_engine_is_told_of_and_comes_back(
     killed_at = time.monotonic()
     _kill(settings)
     down = await line.until_told(EngineDown)
-    assert down.why == "the engine's process ended"
+    assert down.why == "the telephony engine: its process ended"
     assert time.monotonic() - killed_at < 1
     with pytest.raises(EngineUnavailable, match="the telephony engine is down"):
         await line.telephony.hang_up(dialed.attempt_id)
@@ -230,17 +230,15 @@ async def test_a_stopped_engine_leaves_nothing_behind(
         attempt = await line.call(permit())
         await line.until_told(CallEnded, attempt)
         await carrier.played()
-        engine = line.telephony._process
-    assert engine is not None
-    assert engine.process.returncode == 0
+    assert line.telephony._worker.exit_status == 0
     assert (settings.data_dir / "engine.log").read_text() == ""
 
 
 async def test_an_engine_that_hangs_is_killed_and_replaced(
     line: Line, settings: SipSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telephony_module, "_PING_EVERY_S", 0.1)
-    monkeypatch.setattr(telephony_module, "_PING_S", 0.5)
+    monkeypatch.setattr(process_module, "_PING_EVERY_S", 0.1)
+    monkeypatch.setattr(process_module, "_PING_S", 0.5)
     os.kill(_pid(settings), signal.SIGSTOP)
     await line.until_told(EngineDown)
     await line.until_told(EngineUp, count=2)
@@ -249,7 +247,7 @@ async def test_an_engine_that_hangs_is_killed_and_replaced(
 async def test_a_permit_that_ends_in_a_stopped_engine_is_not_dialed_when_it_goes_on(
     line: Line, settings: SipSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telephony_module, "_REPLY_S", 0.2)
+    monkeypatch.setattr(process_module, "_REPLY_S", 0.2)
     granted = permit()
     granted = replace(granted, expires_at=granted.issued_at + timedelta(seconds=1))
     os.kill(_pid(settings), signal.SIGSTOP)
@@ -265,7 +263,7 @@ async def test_a_permit_that_ends_in_a_stopped_engine_is_not_dialed_when_it_goes
 async def test_an_engine_that_dies_again_and_again_is_given_up(
     line: Line, settings: SipSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telephony_module, "_BACKOFF_S", (0.0,) * 5)
+    monkeypatch.setattr(process_module, "_BACKOFF_S", (0.0,) * 5)
     for count in range(1, 5):
         _kill(settings)
         await line.until_told(EngineUp, count=count + 1)

@@ -24,6 +24,7 @@ from fairdial.core.ids import E164
 from fairdial.core.number import NumberFault, parse_e164
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.exceptions import SettingsError
+from fairdial.ports import BROWSER
 
 FILE_BYTES_MAX = 1_000_000
 RING_S_MIN = 15
@@ -36,7 +37,10 @@ AGENTS_MAX = 200
 MESSAGE_S_MAX = 30.0
 """The longest message that is played to somebody who was promised a person, seconds."""
 
-_SIP_PHONE = re.compile(r"sip:[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
+_PHONE = re.compile(
+    r"sip:[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?"
+    rf"|{BROWSER}(:[A-Za-z0-9._+-]{{1,64}})?"
+)
 
 _Member = TypeVar("_Member", bound=StrEnum)
 
@@ -67,7 +71,8 @@ class CampaignFile:
     agents: int
     """How many agents are expected at their desks."""
     phones: tuple[str, ...]
-    """The agents' own SIP phones; none means simulated agents, which only the sandbox has."""
+    """The agents' own phones, SIP URIs or browsers; none means simulated agents, which only the
+    sandbox has."""
     dispositions: tuple[Disposition, ...]
     abandoned_message: Path | None
     """The recording for a call that no agent could take: WAV, 8 kHz, 16 bit, mono.
@@ -357,16 +362,20 @@ class _Section:
         return found
 
     def phones(self, key: str) -> tuple[str, ...]:
-        """SIP URIs, once each; none when the key is absent."""
+        """SIP URIs and browsers, once each; none when the key is absent. `browser` without a name
+        may come several times."""
         values = self._value(key, ())
         if not isinstance(values, (list, tuple)) or len(values) > AGENTS_MAX:
-            raise self.error(key, f"must be a list of at most {AGENTS_MAX} SIP phones.")
+            raise self.error(key, f"must be a list of at most {AGENTS_MAX} phones.")
         for value in values:
-            if not isinstance(value, str) or not _SIP_PHONE.fullmatch(value):
+            if not isinstance(value, str) or not _PHONE.fullmatch(value):
                 raise self.error(
-                    key, f'holds {value!r:.60}; a phone looks like "sip:alice@192.0.2.10:5060".'
+                    key,
+                    f'holds {value!r:.60}; a phone looks like "sip:alice@192.0.2.10:5060" or '
+                    '"browser:alice".',
                 )
-        if len(set(values)) != len(values):
+        named = [value for value in values if value != BROWSER]
+        if len(set(named)) != len(named):
             raise self.error(key, "names one of its phones twice.")
         return tuple(values)
 

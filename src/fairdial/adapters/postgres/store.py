@@ -30,9 +30,11 @@ from fairdial.adapters.postgres.ledger import PostgresLedger
 from fairdial.adapters.postgres.proof import PostgresProof
 from fairdial.adapters.postgres.queries import run as _run
 from fairdial.adapters.postgres.queries import sql as _sql
+from fairdial.adapters.postgres.rows import session_of
+from fairdial.adapters.postgres.switchboard import PostgresSwitchboard
 from fairdial.core import audit
 from fairdial.core.abandon import AbandonFigure, AbandonMeasure, AbandonRecord
-from fairdial.core.agent import AgentSession, AgentState
+from fairdial.core.agent import AgentSession
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
 from fairdial.core.campaign import Campaign, CampaignState
 from fairdial.core.facts import Facts, SuppressionKind
@@ -272,6 +274,10 @@ class PostgresTransaction:
     async def all_campaigns(self) -> list[Campaign]:
         return [_campaign(row) for row in await self._all("all_campaigns")]
 
+    async def campaign_called(self, called: str) -> Campaign | None:
+        row = await self._maybe("campaign_called", called=called)
+        return None if row is None else _campaign(row)
+
     async def unrecovered_campaigns(self, real_now: Instant) -> list[Campaign]:
         return [_campaign(row) for row in await self._all("unrecovered_campaigns", now=real_now)]
 
@@ -504,6 +510,10 @@ class PostgresTransaction:
         return {SellerId(row["id"]): row["name"] for row in await self._all("sellers")}
 
     @property
+    def switchboard(self) -> PostgresSwitchboard:
+        return PostgresSwitchboard(self._ask)
+
+    @property
     def ledger(self) -> PostgresLedger:
         return PostgresLedger(self._ask)
 
@@ -715,11 +725,11 @@ class PostgresTransaction:
 
     async def session(self, session_id: SessionId) -> AgentSession | None:
         row = await self._maybe("session_for_update", id=session_id)
-        return None if row is None else _session(row)
+        return None if row is None else session_of(row)
 
     async def glance(self, session_id: SessionId) -> AgentSession | None:
         row = await self._maybe("session_now", id=session_id)
-        return None if row is None else _session(row)
+        return None if row is None else session_of(row)
 
     async def save_session(self, session: AgentSession, *, was: AgentSession) -> None:
         await self._expect(
@@ -730,17 +740,21 @@ class PostgresTransaction:
             state=session.state.value,
             since=session.since,
             attempt_id=session.attempt_id,
+            inbound_id=session.inbound_id,
             deadline_at=session.deadline_at,
             pause_asked=session.pause_asked,
             is_leg_up=session.is_leg_up,
+            is_muted=session.is_muted,
         )
 
     async def longest_ready(self, campaign_id: CampaignId) -> AgentSession | None:
         row = await self._maybe("longest_ready", campaign_id=campaign_id)
-        return None if row is None else _session(row)
+        return None if row is None else session_of(row)
 
     async def open_sessions(self, campaign_id: CampaignId) -> list[AgentSession]:
-        return [_session(row) for row in await self._all("open_sessions", campaign_id=campaign_id)]
+        return [
+            session_of(row) for row in await self._all("open_sessions", campaign_id=campaign_id)
+        ]
 
     async def overdue_wrap_ups(self, campaign_id: CampaignId, now: Instant) -> list[SessionId]:
         rows = await self._all("overdue_wrap_ups", campaign_id=campaign_id, now=now)
@@ -966,23 +980,6 @@ def _attempt(row: DictRow) -> Attempt:
             "cause": None if row["cause"] is None else EndCause(row["cause"]),
             "disposition": None if row["disposition"] is None else Disposition(row["disposition"]),
         }
-    )
-
-
-def _session(row: DictRow) -> AgentSession:
-    return AgentSession(
-        id=SessionId(row["id"]),
-        agent_id=AgentId(row["agent_id"]),
-        agent_name=row["agent_name"],
-        campaign_id=CampaignId(row["campaign_id"]),
-        phone=row["phone"],
-        state=AgentState(row["state"]),
-        since=row["since"],
-        attempt_id=None if row["attempt_id"] is None else AttemptId(row["attempt_id"]),
-        deadline_at=row["deadline_at"],
-        pause_asked=row["pause_asked"],
-        wrap_up_s=row["wrap_up_s"],
-        is_leg_up=row["is_leg_up"],
     )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from fairdial.adapters.sip.browser_leg import BrowserLeg
 from fairdial.adapters.sip.conversation import Conversations
 from fairdial.adapters.sip.legs import CallLeg, PhoneLeg, phone_parts
 from fairdial.adapters.sip.media import MediaPort
@@ -59,7 +60,7 @@ class Engine:
         self.trunk = trunk
         self.emit = emit
         self.calls: dict[str, CallLeg] = {}
-        self.agents: dict[str, PhoneLeg] = {}
+        self.agents: dict[str, PhoneLeg | BrowserLeg] = {}
         self._dialed = dict.fromkeys(dialed)
         # The silence behind the last word is time to press a key, and belongs to the message: one
         # playback, one end and one bound, and the line stays alive until it is over.
@@ -214,6 +215,31 @@ class Engine:
             self.agents[session] = PhoneLeg(self, session, phone, address, self.open_media())
         except EngineUnavailable as failure:
             self.tell("agent_down", session=session, why=str(failure))
+
+    def connect_browser(self, session: str, port: int) -> int:
+        """Nail up a leg to the gateway's `port`, or aim it again; returns our port.
+
+        Raises `EngineUnavailable` when none is free.
+        """
+        leg = self.agents.get(session)
+        if not isinstance(leg, BrowserLeg):
+            if leg is not None:
+                leg.take_down("a browser took the place of the phone")
+            leg = self.agents[session] = BrowserLeg(self, session)
+        leg.aim(port)
+        return leg.media.port
+
+    def browser_up(self, session: str) -> None:
+        """A browser's audio flows."""
+        leg = self.agents.get(session)
+        if isinstance(leg, BrowserLeg):
+            leg.come_up()
+
+    def browser_down(self, session: str, why: str) -> None:
+        """A session's browser is gone, and did not come back."""
+        leg = self.agents.get(session)
+        if isinstance(leg, BrowserLeg):
+            leg.take_down(why)
 
     def disconnect_agent(self, session: str) -> None:
         """Take an agent's leg down."""

@@ -8,15 +8,9 @@ repeats a command by itself: what was live when an engine died is for the flow t
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
-import json
 import logging
 import re
-import socket
-import sys
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +18,11 @@ from typing import Any
 from uuid import UUID
 
 from fairdial.adapters.sip import wirelog
+from fairdial.adapters.sip.browser_leg import GATEWAY_IP
+from fairdial.adapters.sip.browsers import Browsers
 from fairdial.adapters.sip.settings import SipSettings, is_loopback
-from fairdial.adapters.sip.worker import LINE_BYTES_MAX
+from fairdial.adapters.webrtc.settings import WebRtcSettings
+from fairdial.adapters.worker_process import Watcher, WorkerProcess
 from fairdial.core.answer import AnswerKind, Tone
 from fairdial.core.conversation import Part
 from fairdial.core.ids import (
@@ -68,6 +65,7 @@ from fairdial.ports import (
     ToneHeard,
     TrunkChanged,
     TrunkStatus,
+    is_browser,
 )
 
 __all__ = ["SipSettings", "SipTelephony"]
@@ -85,54 +83,43 @@ _FICTIONAL = re.compile(
 """What is kept for fiction: 555-0100 to 555-0199 in each North American area code, Ofcom's and
 ACMA's ranges for drama. A fence of its own, beside the gate's."""
 
-_START_S = 15.0
-_REPLY_S = 5.0
-_STOP_S = 6.0
-_PING_EVERY_S = 2.0
-_PING_S = 10.0
-"""An engine that does not answer for so long is taken for dead, and killed."""
-_DEATHS_MAX = 5
-_DEATHS_WITHIN_S = 60.0
-_BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 4.0)
 _EVENTS_MAX = 50_000
 """Events that the flow does not read. Beyond that it is stuck, and dialing must end."""
 _PERMITS_KEPT = 10_000
-_LOG_BYTES_MAX = 1_000_000
-
-
-class _Process:
-    """One run of the engine's process and the socket to it."""
-
-    def __init__(self, process: asyncio.subprocess.Process, control: socket.socket) -> None:
-        self.process = process
-        self.control = control
-        self.reader: asyncio.StreamReader
-        self.writer: asyncio.StreamWriter
-        self.replies: dict[int, asyncio.Future[Any]] = {}
-        self.undecided: set[str] = set()
-        """Attempts handed over, of which nothing came back yet."""
-
-    def kill(self) -> None:
-        """End it without ceremony."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
 
 
 class SipTelephony:
     """The embedded engine as the flow sees it. See `fairdial.ports.Telephony` for the promises."""
 
-    def __init__(self, settings: SipSettings, clock: Clock) -> None:
-        """Describe the engine; nothing runs before `start`."""
+    def __init__(
+        self, settings: SipSettings, clock: Clock, browsers: WebRtcSettings | None = None
+    ) -> None:
+        """Describe the engine; nothing runs before `start`.
+
+        Without `browsers`, agents can have browsers as phones on this machine only.
+        """
         self._settings = settings
         self._clock = clock
         self._events: asyncio.Queue[TelephonyEvent | None] = asyncio.Queue()
         self._used: dict[PermitId, AttemptId] = {}
-        self._process: _Process | None = None
-        self._down_why = "it was not started"
-        self._watching: asyncio.Task[None] | None = None
-        self._ids = itertools.count(1)
+        self._worker = WorkerProcess(
+            module="fairdial.adapters.sip.worker",
+            name="the telephony engine",
+            log_path=settings.data_dir / "engine.log",
+            watcher=Watcher(
+                settings=lambda: self._settings.to_wire(),
+                on_up=self._on_up,
+                on_said=lambda said: self._put(self._event(said)),
+                on_down=self._on_down,
+            ),
+        )
+        self._browsers = Browsers(
+            browsers or WebRtcSettings(data_dir=settings.data_dir, ip=GATEWAY_IP), self._command
+        )
         self._first_run: int | None = None
         self._handed_over: set[str] = set()
+        self._undecided: set[str] = set()
+        """Attempts handed to the engine that runs, of which nothing came back yet."""
 
     async def start(self) -> None:
         """Start the engine and return when it can place calls.
@@ -140,32 +127,14 @@ class SipTelephony:
         Raises `SettingsError` for settings that cannot work and `EngineUnavailable` when the
         engine does not come up, with what to do about it.
         """
-        if self._watching is not None:
-            return
         self._settings.check()
-        self._process = await self._spawn()
-        self._put(EngineUp(at=self._clock.now()))
-        self._watching = asyncio.create_task(self._watch(self._process))
+        await self._worker.start()
 
     async def stop(self) -> None:
         """End every call cleanly (CANCEL, BYE), then the engine. Bounded to a few seconds."""
-        watching, self._watching = self._watching, None
-        if watching is None:
-            return
-        engine, self._down_why = self._process, "it was stopped"
-        if engine is not None:
-            with contextlib.suppress(EngineUnavailable):
-                await self._command("stop")
-            # What the engine tells on its way (CallEnded) still reaches the flow.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(watching), _STOP_S)
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-        if engine is not None:
-            engine.kill()
-            await engine.process.wait()
-        self._process = None
+        # What the engine tells on its way (CallEnded) still reaches the flow.
+        await self._worker.stop()
+        await self._browsers.stop()
         self._put(None)
 
     async def dial(
@@ -180,10 +149,10 @@ class SipTelephony:
         if self._used.get(permit.id) == permit.attempt_id:
             return
         self._check(permit)
-        engine = self._engine()
+        self._worker.check()
         self._use(permit)
         attempt = str(permit.attempt_id)
-        engine.undecided.add(attempt)
+        self._undecided.add(attempt)
         # The engine is held to the permit's end too, by the clock that all processes here share:
         # a command that lay in a queue for seconds is not carried out.
         life_s = (permit.expires_at - self._clock.now()).total_seconds()
@@ -205,14 +174,20 @@ class SipTelephony:
 
     async def connect_agent(self, session_id: SessionId, phone: str) -> None:
         """Nail up the agent's leg to `phone`; `AgentLegUp` or `AgentLegDown` follows."""
+        if is_browser(phone):
+            # The leg waits for its browser; after the death of an engine, one may be there.
+            await self._browsers.attach(str(session_id))
+            return
         await self._command("connect_agent", session=str(session_id), phone=phone[:512])
 
     async def connect_browser(self, session_id: SessionId, offer: str) -> str:
         """Nail up the leg to a browser; returns our answer to its offer."""
-        raise NotImplementedError
+        self._worker.check()
+        return await self._browsers.connect(str(session_id), offer)
 
     async def disconnect_agent(self, session_id: SessionId) -> None:
         """Take the leg of a phone of ours down."""
+        await self._browsers.disconnect(str(session_id))
         await self._command("disconnect_agent", session=str(session_id))
 
     async def answer(self, inbound_id: InboundId) -> None:
@@ -278,7 +253,7 @@ class SipTelephony:
         Works while the engine is down. What this very engine has not decided yet counts as dialed.
         """
         asked = {str(attempt): attempt for attempt in attempts}
-        undecided = self._process.undecided & asked.keys() if self._process is not None else set()
+        undecided = self._undecided & asked.keys()
         # An attempt that went through our own hands can only be in the runs since our start;
         # damage to older ones says nothing about it.
         ours = self._handed_over & asked.keys() if self._first_run is not None else set()
@@ -347,174 +322,29 @@ class SipTelephony:
 
     # The engine's process.
 
-    def _engine(self) -> _Process:
-        if self._process is None:
-            raise EngineUnavailable(f"the telephony engine is down: {self._down_why}")
-        return self._process
-
     async def _command(self, do: str, **values: object) -> Any:
         """Hand a command to the engine and return its reply. Raises `EngineUnavailable`."""
-        engine = self._engine()
-        number = next(self._ids)
-        line = json.dumps({"do": do, "id": number, **values}, separators=(",", ":")).encode()
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        engine.replies[number] = reply
-        try:
-            engine.writer.write(line + b"\n")
-            await asyncio.wait_for(reply, _PING_S if do == "ping" else _REPLY_S)
-        except (TimeoutError, ConnectionError) as failure:
-            raise EngineUnavailable(
-                f"the telephony engine did not take {do!r} in time"
-            ) from failure
-        finally:
-            engine.replies.pop(number, None)
-        return reply.result()
+        return await self._worker.command(do, values)
 
-    async def _spawn(self) -> _Process:
-        """Start a process and wait until it can place calls. Raises `EngineUnavailable`."""
-        folder = self._settings.data_dir
-        folder.mkdir(parents=True, exist_ok=True)
-        own_log = folder / "engine.log"
-        ours, theirs = socket.socketpair()
-        try:
-            size = own_log.stat().st_size if own_log.exists() else 0
-            with theirs, own_log.open("wb" if size > _LOG_BYTES_MAX else "ab") as output:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "fairdial.adapters.sip.worker",
-                    str(theirs.fileno()),
-                    pass_fds=(theirs.fileno(),),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    # What a terminal or `timeout` sends to our group is ours to act on.
-                    start_new_session=True,
-                )
-        except OSError as failure:
-            ours.close()
-            raise EngineUnavailable(
-                f"the engine's process cannot be started: {failure}"
-            ) from failure
-        engine = _Process(process, ours)
-        ours.setblocking(False)
-        engine.reader, engine.writer = await asyncio.open_connection(
-            sock=ours, limit=LINE_BYTES_MAX
-        )
-        try:
-            engine.writer.write(json.dumps(self._settings.to_wire()).encode() + b"\n")
-            line = await asyncio.wait_for(engine.reader.readline(), _START_S)
-        except (TimeoutError, ConnectionError) as failure:
-            await self._bury(engine)
-            raise EngineUnavailable(
-                f"the telephony engine did not start within {_START_S:g} s; see {own_log}"
-            ) from failure
-        except asyncio.CancelledError:
-            await self._bury(engine)
-            raise
-        hello: dict[str, Any] = json.loads(line) if line else {}
-        if hello.get("event") != "up":
-            await self._bury(engine)
-            why = hello.get("why", f"its process ended; see {own_log}")
-            raise EngineUnavailable(f"the telephony engine cannot start: {why}")
+    def _on_up(self, hello: Mapping[str, Any]) -> None:
         # A free port that was found once is kept: what an engine left behind knows no other.
         self._settings = replace(self._settings, sip_port=hello["port"])
         if self._first_run is None:
             self._first_run = hello["run"]
-        return engine
+        self._put(EngineUp(at=self._clock.now()))
 
-    @staticmethod
-    async def _bury(engine: _Process) -> int:
-        """Make sure that the process is gone; its exit status."""
-        engine.kill()
-        engine.writer.close()
-        return await engine.process.wait()
+    def _on_down(self, why: str, is_final: bool) -> None:
+        self._undecided.clear()
+        self._put(EngineDown(at=self._clock.now(), why=why, is_final=is_final))
 
-    async def _watch(self, engine: _Process | None) -> None:
-        """Hear one engine after another, until told to stop or too many died."""
-        deaths: deque[float] = deque(maxlen=_DEATHS_MAX)
-        while engine is not None:
-            pinging = asyncio.create_task(self._ping(engine))
-            await self._hear(engine)
-            pinging.cancel()
-            why = self._down_why
-            self._process = None
-            is_stopped = self._watching is None
-            if not is_stopped:
-                why = self._down_why = "its process ended"
-                self._put(EngineDown(at=self._clock.now(), why="the engine's process ended"))
-                self._fail_replies(engine)
-            status = await self._bury(engine) if not is_stopped else await _wait(engine)
-            self._fail_replies(engine)
-            if is_stopped:
-                return
-            _log.warning("the telephony engine ended with status %s (%s)", status, why)
-            engine = await self._again(deaths)
-
-    async def _again(self, deaths: deque[float]) -> _Process | None:
-        """Start the next engine after a death, ever more slowly; None after too many."""
-        while True:
-            deaths.append(time.monotonic())
-            recent = [at for at in deaths if time.monotonic() - at < _DEATHS_WITHIN_S]
-            if len(recent) >= _DEATHS_MAX:
-                self._down_why = (
-                    f"its process died {_DEATHS_MAX} times within {_DEATHS_WITHIN_S:g} s, so it is "
-                    f"not started again ({self._down_why}); see "
-                    f"{self._settings.data_dir / 'engine.log'}, then restart the dialer"
-                )
-                self._put(EngineDown(at=self._clock.now(), why=self._down_why, is_final=True))
-                return None
-            await asyncio.sleep(_BACKOFF_S[len(recent) - 1])
-            try:
-                engine = await self._spawn()
-            except EngineUnavailable as failure:
-                self._down_why = str(failure)
-                continue
-            self._process = engine
-            self._put(EngineUp(at=self._clock.now()))
-            return engine
-
-    async def _hear(self, engine: _Process) -> None:
-        """Take what the engine says until it says no more."""
-        try:
-            while line := await engine.reader.readline():
-                said = json.loads(line)
-                if "re" in said:
-                    reply = engine.replies.get(said["re"])
-                    if reply is not None and not reply.done():
-                        reply.set_result(said["result"])
-                elif said["event"] == "failed":
-                    # Its last word; the end of its process is what counts, and follows.
-                    _log.error("the telephony engine failed: %s", said["why"])
-                else:
-                    self._put(self._event(said, engine))
-        except (ValueError, KeyError, ConnectionError):
-            _log.exception("the telephony engine said what no engine says")
-
-    async def _ping(self, engine: _Process) -> None:
-        """Kill an engine that is there but does not answer."""
-        while True:
-            await asyncio.sleep(_PING_EVERY_S)
-            try:
-                await self._command("ping")
-            except EngineUnavailable:
-                _log.warning("the telephony engine does not answer; killing it")
-                engine.kill()
-                return
-
-    @staticmethod
-    def _fail_replies(engine: _Process) -> None:
-        for reply in engine.replies.values():
-            if not reply.done():
-                reply.set_exception(EngineUnavailable("the telephony engine died meanwhile"))
-
-    def _event(self, said: Mapping[str, Any], engine: _Process) -> TelephonyEvent:
+    def _event(self, said: Mapping[str, Any]) -> TelephonyEvent:
         """What the engine said, in our words."""
         at = self._clock.at_unix(said["at"])
         if said["event"] in ("agent_up", "agent_down"):
             session_id = SessionId(UUID(said["session"]))
             if said["event"] == "agent_up":
                 return AgentLegUp(session_id=session_id, at=at)
+            self._browsers.let_go(said["session"])
             return AgentLegDown(session_id=session_id, at=at, why=said["why"])
         if "inbound" in said:
             return _inbound_event(said, InboundId(UUID(said["inbound"])), at)
@@ -531,7 +361,7 @@ class SipTelephony:
             )
         if said["event"] == "judged":
             return self._judgement(said, at)
-        engine.undecided.discard(said["attempt"])
+        self._undecided.discard(said["attempt"])
         return _call_event(said, AttemptId(UUID(said["attempt"])), at)
 
     def _judgement(self, said: Mapping[str, Any], at: Instant) -> AnswerJudged:
@@ -548,16 +378,9 @@ class SipTelephony:
 
     def _put(self, event: TelephonyEvent | None) -> None:
         self._events.put_nowait(event)
-        if self._events.qsize() == _EVENTS_MAX and self._process is not None:
+        if self._events.qsize() == _EVENTS_MAX:
             _log.error("nobody reads the telephony events; ending the engine")
-            self._process.kill()
-
-
-async def _wait(engine: _Process) -> int:
-    """Let a process that was told to stop end by itself."""
-    status = await engine.process.wait()
-    engine.writer.close()
-    return status
+            self._worker.kill()
 
 
 def _call_event(said: Mapping[str, Any], attempt_id: AttemptId, at: Instant) -> TelephonyEvent:

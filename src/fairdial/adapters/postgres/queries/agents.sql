@@ -32,7 +32,8 @@ SELECT agent_session.*, agent.name AS agent_name
 -- Move an agent session from the state that was read; no row means that somebody was first.
 UPDATE agent_session
    SET state = %(state)s, since = %(since)s, attempt_id = %(attempt_id)s,
-       deadline_at = %(deadline_at)s, pause_asked = %(pause_asked)s, is_leg_up = %(is_leg_up)s
+       inbound_id = %(inbound_id)s, deadline_at = %(deadline_at)s, pause_asked = %(pause_asked)s,
+       is_leg_up = %(is_leg_up)s, is_muted = %(is_muted)s
  WHERE id = %(id)s AND state = %(was)s RETURNING id
 
 -- name: open_sessions

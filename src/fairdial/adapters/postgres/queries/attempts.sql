@@ -26,7 +26,8 @@ UPDATE attempt
        greeting_ended_at = %(greeting_ended_at)s, bridged_at = %(bridged_at)s, ended_at = %(ended_at)s,
        closed_at = %(closed_at)s, deadline_at = %(deadline_at)s, session_id = %(session_id)s,
        is_abandoned = %(is_abandoned)s, hang_up_asked = %(hang_up_asked)s, outcome = %(outcome)s,
-       cause = %(cause)s, raw = %(raw)s, disposition = %(disposition)s
+       cause = %(cause)s, raw = %(raw)s, disposition = %(disposition)s, is_held = %(is_held)s,
+       callback_at = %(callback_at)s
  WHERE id = %(id)s AND state = %(was)s RETURNING id
 
 -- name: longest_waiting

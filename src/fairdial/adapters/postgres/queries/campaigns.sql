@@ -45,6 +45,8 @@ UPDATE campaign SET dialer_until = NULL, dialer_id = NULL
 SELECT id, seller_id, definition FROM campaign
  WHERE (dialer_until IS NULL OR dialer_until < %(now)s)
    AND (EXISTS (SELECT 1 FROM attempt WHERE campaign_id = campaign.id AND state <> 'closed')
+        OR EXISTS (SELECT 1 FROM inbound_call
+                    WHERE campaign_id = campaign.id AND state <> 'closed')
         OR EXISTS (SELECT 1 FROM agent_session
                     WHERE campaign_id = campaign.id AND state <> 'logged_out')
         OR EXISTS (SELECT 1 FROM lead WHERE campaign_id = campaign.id AND state = 'claimed'))
