@@ -17,8 +17,8 @@ from typing import Any
 from fairdial.adapters.sip.legs import CallLeg, PhoneLeg, phone_parts
 from fairdial.adapters.sip.media import MediaPort
 from fairdial.adapters.sip.settings import SipSettings, load_message
-from fairdial.adapters.sip.wirelog import WireLog
 from fairdial.adapters.sipstack import SipStack
+from fairdial.adapters.wirelog import WireLog
 from fairdial.exceptions import EngineUnavailable
 from fairdial.media import g711, sdp
 from fairdial.ports import Message, Part
