@@ -130,6 +130,11 @@ class OutgoingStream:
         self._fed = False
         self._marker = False
 
+    @property
+    def timestamp(self) -> int:
+        """The timestamp of the newest packet."""
+        return self._timestamp
+
     def begin(self, *, seq: int, timestamp: int, gap: int) -> None:
         """Let the next feed start: its first packet has `seq` and `timestamp`.
 

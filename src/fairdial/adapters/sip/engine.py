@@ -8,22 +8,28 @@ its end exactly once, however the network's messages cross.
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from fairdial.adapters.sip.conversation import Conversations
 from fairdial.adapters.sip.legs import CallLeg, PhoneLeg, phone_parts
 from fairdial.adapters.sip.media import MediaPort
+from fairdial.adapters.sip.recording import Ended, Recording, Writer
 from fairdial.adapters.sip.settings import SipSettings, load_message
 from fairdial.adapters.sipstack import SipStack
 from fairdial.adapters.wirelog import WireLog
 from fairdial.exceptions import EngineUnavailable
-from fairdial.media import g711, sdp
+from fairdial.media import g711, sdp, sounds
 from fairdial.ports import Message, Part
 
 Emit = Callable[[dict[str, Any]], None]
+
+_log = logging.getLogger("fairdial.sip.audio")
 
 _NAME_RESOLUTION_S = 3.0
 _DIALED_KEPT = 200_000
@@ -59,6 +65,14 @@ class Engine:
         # playback, one end and one bound, and the line stays alive until it is over.
         silence = g711.SILENCE_ULAW * round(settings.after_message_s / g711.FRAME_S)
         self._messages = {m: load_message(path) + silence for m, path in settings.messages.items()}
+
+        music = load_message(settings.hold_music) if settings.hold_music else sounds.hold_music()
+        self._conversations = Conversations(music=music)
+        self._writer = Writer()
+
+    def call(self, call: str) -> CallLeg | None:
+        """A call of either direction, by its id."""
+        return self.calls.get(call)
 
     def dial(
         self,
@@ -111,51 +125,79 @@ class Engine:
 
     def play(self, call: str, message: Message) -> None:
         """Play a message to an answered call; a second wish while it plays changes nothing."""
-        leg = self.calls.get(call)
+        leg = self.call(call)
         audio = self._messages.get(message)
         if leg is None or audio is None or not leg.is_answered or leg.media.is_playing:
             return
         leg.media.play(
             audio,
-            lambda: self.tell("played", attempt=call, message=message.value),
+            lambda: self.tell("played", **self._about(call), message=message.value),
         )
 
     def join(self, call: str, leg: str, part: Part) -> None:
-        """Join an answered call with an agent's leg that is up; whoever they had is let go."""
-        if part is not Part.TALK:
-            raise NotImplementedError
-        theirs, ours = self.calls.get(call), self.agents.get(leg)
-        if theirs is None or ours is None or not theirs.is_answered or not ours.is_up:
+        """Give a leg that is up a part in the conversation of an answered call."""
+        theirs = self.call(call)
+        if theirs is None or not theirs.is_answered:
             return
-        for port in (theirs.media, ours.media):
-            self._unpair(port)
-        theirs.media.stop_message()
-        theirs.media.sink, ours.media.sink = ours.media, theirs.media
-        self.tell("bridged", attempt=call, session=leg)
+        if leg == call:
+            self._conversations.open(call, theirs.media).place(theirs.media, part)
+            return
+        ours = self.agents.get(leg)
+        if ours is None or not ours.is_up:
+            return
+        conversation = self._conversations.open(call, theirs.media)
+        is_first = part is Part.TALK and not conversation.has_talker
+        is_new = ours.media not in conversation.members
+        self._conversations.join(call, ours.media, part)
+        if part is Part.TALK:
+            theirs.media.stop_message()
+        if is_first:
+            if is_new and self.settings.join_tone:
+                ours.media.lay_over(sounds.join_tone())
+            self.tell("bridged", **self._about(call), session=leg)
 
     def leave(self, call: str, leg: str) -> None:
         """Take a phone of ours out of a conversation."""
-        raise NotImplementedError
+        ours = self.agents.get(leg)
+        if ours is not None:
+            self._conversations.leave(call, ours.media)
 
     def send_digits(self, leg: str, digits: str) -> None:
         """Press keys on an answered leg."""
-        raise NotImplementedError
+        call, ours = self.call(leg), self.agents.get(leg)
+        if call is not None and call.is_answered:
+            call.media.press(digits)
+        elif ours is not None and ours.is_up:
+            ours.media.press(digits)
 
     def record(self, call: str, recording: str, path: Path) -> None:
-        """Record an answered call."""
-        raise NotImplementedError
+        """Record an answered call; a second wish while it is recorded changes nothing."""
+        leg = self.call(call)
+        if leg is None or not leg.is_answered:
+            return
+        conversation = self._conversations.open(call, leg.media)
+        if conversation.recording is not None:
+            return
+        loop = asyncio.get_running_loop()
+
+        def ended(what: Ended) -> None:
+            loop.call_soon_threadsafe(self._tell_recorded, call, recording, what)
+
+        conversation.record(Recording(self._writer, path, loop.time(), ended))
 
     def pause_recording(self, call: str) -> None:
         """Record silence from now on."""
-        raise NotImplementedError
+        self._set_paused(call, is_paused=True)
 
     def resume_recording(self, call: str) -> None:
         """Record again."""
-        raise NotImplementedError
+        self._set_paused(call, is_paused=False)
 
     def stop_recording(self, call: str) -> None:
         """End a recording before its call does."""
-        raise NotImplementedError
+        conversation = self._conversations.find(call)
+        if conversation is not None:
+            conversation.stop_recording()
 
     def trunk_status(self) -> list[dict[str, Any]]:
         """The trunks in the order in which they are tried, as values of `TrunkStatus`."""
@@ -204,6 +246,14 @@ class Engine:
         for leg in [*self.calls.values(), *self.agents.values()]:
             leg.media.keep_alive()
 
+        for conversation in self._conversations:
+            if conversation.recording is not None:
+                conversation.recording.flush(now)
+
+    async def finish_recordings(self, within_s: float) -> None:
+        """See what was recorded on disk, after every call has ended."""
+        await asyncio.to_thread(self._writer.stop, within_s)
+
     def tell(self, event: str, **values: object) -> None:
         """Emit an event of this moment."""
         self.emit({"event": event, **values, "at": time.time()})
@@ -219,15 +269,29 @@ class Engine:
         return sdp.build(ip=ip, port=media.port, session_id=secrets.randbits(31))
 
     def drop(self, media: MediaPort) -> None:
-        """Close a leg's audio; the leg it was joined with stays, and hears nobody."""
-        self._unpair(media)
+        """Close a leg's audio; it leaves its conversation, which ends if it was the outside."""
+        self._conversations.drop(media)
+        _log.info("audio %s", json.dumps(media.figures()))
         media.close()
 
-    @staticmethod
-    def _unpair(port: MediaPort) -> None:
-        partner, port.sink = port.sink, None
-        if partner is not None and partner.sink is port:
-            partner.sink = None
+    def _about(self, call: str) -> dict[str, str]:
+        """How events name a call."""
+        return {"attempt": call}
+
+    def _set_paused(self, call: str, *, is_paused: bool) -> None:
+        conversation = self._conversations.find(call)
+        if conversation is not None and conversation.recording is not None:
+            conversation.recording.is_paused = is_paused
+
+    def _tell_recorded(self, call: str, recording: str, what: Ended) -> None:
+        self.tell(
+            "recorded",
+            recording=recording,
+            call=call,
+            path=str(what.path),
+            seconds=round(what.seconds, 3),
+            fault=what.fault,
+        )
 
 
 async def _phone_address(phone: str) -> tuple[str, int]:

@@ -32,7 +32,7 @@ class SipSettings:
     """Our SIP port; 0 takes any free one."""
     rtp_port_min: int
     rtp_port_max: int
-    """One port is used for each leg: calls and agents together."""
+    """A pair of ports, RTP and RTCP, is used for each leg: calls and agents together."""
     is_sandbox: bool
     data_dir: Path
     """Where the wire log and the engine's own log are kept."""
@@ -54,6 +54,11 @@ class SipSettings:
     """How long a message leaves time for a key to be pressed after its last word, seconds."""
     clear_s: float = 2.0
     """How long to wait for the reply to our CANCEL before the call counts as ended, seconds."""
+
+    join_tone: bool = True
+    """Whether two short beeps tell an agent that somebody is on the line."""
+    hold_music: Path | None = None
+    """A WAV file like those of `messages`, looped for who is on hold; None plays our own."""
 
     def check(self) -> None:
         """Raise `SettingsError` for what could not work, naming the setting and the remedy."""
@@ -95,11 +100,14 @@ class SipSettings:
             raise SettingsError("messages has no file for 'abandoned': record one")
         for path in self.messages.values():
             load_message(path)
+        if self.hold_music is not None:
+            load_message(self.hold_music)
 
     def to_wire(self) -> dict[str, Any]:
         """As JSON values, for the engine's process."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["data_dir"] = str(self.data_dir)
+        values["hold_music"] = None if self.hold_music is None else str(self.hold_music)
         values["messages"] = {m.value: str(path) for m, path in self.messages.items()}
         return values
 
@@ -107,7 +115,12 @@ class SipSettings:
     def from_wire(cls, values: Mapping[str, Any]) -> SipSettings:
         """Read what `to_wire` wrote."""
         messages = {Message(m): Path(path) for m, path in values["messages"].items()}
-        return cls(**{**values, "data_dir": Path(values["data_dir"]), "messages": messages})
+        music = values["hold_music"]
+        paths = {
+            "data_dir": Path(values["data_dir"]),
+            "hold_music": None if music is None else Path(music),
+        }
+        return cls(**{**values, **paths, "messages": messages})
 
 
 def is_loopback(host: str) -> bool:

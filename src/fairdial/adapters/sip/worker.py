@@ -38,6 +38,8 @@ _UNREAD_BYTES_MAX = 8_000_000
 """Events that the dialer does not read. Beyond that it is stuck, and stuck counts as dead."""
 _CLEAR_S = 3.0
 """The most time for CANCELs and BYEs to be acknowledged before the process ends, seconds."""
+_RECORDINGS_S = 2.0
+"""The most time for recordings to reach the disk before the process ends, seconds."""
 _SETTINGS_S = 10.0
 USER_AGENT = "Fairdial"
 
@@ -99,6 +101,9 @@ class Worker:
         listening.cancel()
         self._engine.hang_up_all()
         await self._until_clear(stack)
+        await self._engine.finish_recordings(_RECORDINGS_S)
+        # What the writer's thread told by `call_soon_threadsafe` is emitted before the end.
+        await asyncio.sleep(0)
         ticking.cancel()
         await stack.stop()
         log.close()
