@@ -10,15 +10,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import wave
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fairdial.adapters.asterisk.music import hold_music
 from fairdial.core.trunk import Transport, TrunkSettings, trunk_fault
 from fairdial.exceptions import SettingsError
-from fairdial.media import g711
+from fairdial.media.sounds import hold_music
 
 MARK = "; Written by `fairdial asterisk config`."
 """The beginning of every file of ours; a file without it is somebody's and is not touched."""
@@ -35,20 +33,69 @@ AWAY_S = 3.0
 
 _PHONE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _SECRET = re.compile(r"[!-:<-~]{8,128}", re.ASCII)
-_MODULES = """
-app_playback app_stasis bridge_builtin_features bridge_native_rtp bridge_simple bridge_softmix
-chan_bridge_media chan_pjsip chan_rtp codec_alaw codec_resample codec_ulaw format_pcm format_wav
-func_callerid func_channel func_logic func_timeout pbx_config res_ari res_ari_applications
-res_ari_asterisk res_ari_bridges res_ari_channels res_ari_endpoints res_ari_events res_ari_model
-res_ari_playbacks res_http_websocket res_musiconhold res_mutestream res_pjproject
-res_pjsip res_pjsip_acl res_pjsip_authenticator_digest res_pjsip_caller_id res_pjsip_dtmf_info
-res_pjsip_endpoint_identifier_ip res_pjsip_endpoint_identifier_user res_pjsip_header_funcs
-res_pjsip_nat res_pjsip_outbound_authenticator_digest res_pjsip_outbound_registration
-res_pjsip_pubsub res_pjsip_registrar res_pjsip_rfc3326 res_pjsip_sdp_rtp res_pjsip_session
-res_rtp_asterisk res_rtp_multicast res_sorcery_astdb res_sorcery_config res_sorcery_memory res_srtp res_stasis
-res_stasis_answer res_stasis_playback res_stasis_recording res_stasis_snoop res_timing_timerfd
-res_websocket_client
-""".split()
+_MODULES = [
+    "app_playback",
+    "app_stasis",
+    "bridge_builtin_features",
+    "bridge_native_rtp",
+    "bridge_simple",
+    "bridge_softmix",
+    "chan_bridge_media",
+    "chan_pjsip",
+    "chan_rtp",
+    "codec_alaw",
+    "codec_resample",
+    "codec_ulaw",
+    "format_pcm",
+    "format_wav",
+    "func_callerid",
+    "func_channel",
+    "func_logic",
+    "func_timeout",
+    "pbx_config",
+    "res_ari",
+    "res_ari_applications",
+    "res_ari_asterisk",
+    "res_ari_bridges",
+    "res_ari_channels",
+    "res_ari_endpoints",
+    "res_ari_events",
+    "res_ari_model",
+    "res_ari_playbacks",
+    "res_http_websocket",
+    "res_musiconhold",
+    "res_mutestream",
+    "res_pjproject",
+    "res_pjsip",
+    "res_pjsip_acl",
+    "res_pjsip_authenticator_digest",
+    "res_pjsip_caller_id",
+    "res_pjsip_dtmf_info",
+    "res_pjsip_endpoint_identifier_ip",
+    "res_pjsip_endpoint_identifier_user",
+    "res_pjsip_header_funcs",
+    "res_pjsip_nat",
+    "res_pjsip_outbound_authenticator_digest",
+    "res_pjsip_outbound_registration",
+    "res_pjsip_pubsub",
+    "res_pjsip_registrar",
+    "res_pjsip_rfc3326",
+    "res_pjsip_sdp_rtp",
+    "res_pjsip_session",
+    "res_rtp_asterisk",
+    "res_rtp_multicast",
+    "res_sorcery_astdb",
+    "res_sorcery_config",
+    "res_sorcery_memory",
+    "res_srtp",
+    "res_stasis",
+    "res_stasis_answer",
+    "res_stasis_playback",
+    "res_stasis_recording",
+    "res_stasis_snoop",
+    "res_timing_timerfd",
+    "res_websocket_client",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +207,7 @@ def write_config(setup: AsteriskSetup, folder: Path) -> tuple[Path, ...]:
         for name, text in files.items():
             _write(folder / name, text.encode())
         _write(folder / PASSWORD_FILE, f"{password}\n".encode())
-        _write_music(folder / MUSIC / "hold.wav")
+        _write(folder / MUSIC / "hold.ulaw", hold_music())
     except OSError as failure:
         raise SettingsError(f"{folder} cannot be written: {failure}") from failure
     return tuple(folder / name for name in (*files, PASSWORD_FILE))
@@ -188,14 +235,6 @@ def _write(path: Path, content: bytes) -> None:
     with os.fdopen(handle, "wb") as file:
         file.write(content)
     draft.replace(path)
-
-
-def _write_music(path: Path) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(g711.SAMPLE_RATE)
-        file.writeframes(g711.pcm_from_samples(hold_music()))
 
 
 def _files(setup: AsteriskSetup, password: str, folder: Path) -> dict[str, str]:

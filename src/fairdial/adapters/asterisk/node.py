@@ -199,18 +199,25 @@ class Node:
 
         Raises `AriRefused`, and `EngineUnavailable` when the node is lost or does not answer.
         """
-        ari = self._ari
-        if ari is None or not ari.is_open:
-            if not self.is_up:
-                raise EngineUnavailable(f"Asterisk {self._address.url} is down")
-            try:
+        return await (await self.present()).request(method, path, **values)
+
+    async def present(self) -> Ari:
+        """The connection, once it is there. Raises `EngineUnavailable` when it is not soon."""
+        if (ari := self._ari) is not None and ari.is_open:
+            return ari
+        if self.is_up:
+            # `_back` is cleared by the keeper, which may not have run since the connection broke.
+            await asyncio.sleep(0)
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._back.wait(), self._away_s)
-            except TimeoutError:
-                raise EngineUnavailable(f"Asterisk {self._address.url} is away") from None
-            ari = self._ari
-            if ari is None:
-                raise EngineUnavailable(f"Asterisk {self._address.url} is away")
-        return await ari.request(method, path, **values)
+        if (ari := self._ari) is None or not ari.is_open:
+            raise EngineUnavailable(f"Asterisk {self._address.url} is down")
+        return ari
+
+    async def settle(self) -> None:
+        """Wait a moment for what was to be made without waiting."""
+        if self._tasks and self._ari is not None:
+            await asyncio.wait(self._tasks, timeout=1.0)
 
     async def do(self, method: str, path: str, **values: Any) -> bool:
         """Make a request about a leg that may be gone by now; whether it was carried out."""

@@ -60,7 +60,9 @@ class AsteriskSettings:
                     f"private address"
                 )
             if self.is_sandbox and not is_loopback(parts.hostname):
-                raise SettingsError(f"{url} is not on this machine, and the sandbox never leaves it")
+                raise SettingsError(
+                    f"{url} is not on this machine, and the sandbox never leaves it"
+                )
         if not self.trunks:
             raise SettingsError("trunks is empty: name at least one")
         for trunk in self.trunks:

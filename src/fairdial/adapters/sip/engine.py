@@ -19,7 +19,7 @@ from typing import Any
 from fairdial.adapters.sip.conversation import Conversations
 from fairdial.adapters.sip.legs import CallLeg, PhoneLeg, phone_parts
 from fairdial.adapters.sip.media import MediaPort
-from fairdial.adapters.sip.recording import Ended, Recording, Writer
+from fairdial.adapters.recording import Ended, Recording, Writer
 from fairdial.adapters.sip.settings import SipSettings, load_message
 from fairdial.adapters.sipstack import SipStack
 from fairdial.adapters.wirelog import WireLog
