@@ -53,7 +53,7 @@ def header(size: int) -> bytes:
 
 
 def repair(part: Path) -> Path:
-    """Make a whole WAV file of a `.part` that a crash left: its sizes are set, and it gets its name.
+    """Make a whole WAV file of a `.part` that a crash left: set its sizes, give it its name.
 
     Raises `FairdialError` for what is no recording of ours, and when a file of that name is there.
     """
@@ -85,7 +85,7 @@ def _complete(file: BinaryIO, size: int) -> None:
 
 
 class Tape:
-    """Two channels of audio that come by position, and leave in order: the sum of all that lay there."""
+    """Two channels of audio that come by position and leave in order, what overlaps added up."""
 
     def __init__(self) -> None:
         self._laid: NDArray[np.int32] = np.zeros((0, CHANNELS), dtype=np.int32)

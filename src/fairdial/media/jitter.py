@@ -1,4 +1,4 @@
-"""The jitter buffer: packets go in as the network brings them, 20 ms of audio come out at each beat.
+"""The jitter buffer: packets go in as the network brings them, 20 ms come out at each beat.
 
 Audio is laid down by its timestamp, so that packets of 10, 30 or 40 ms, lost, doubled and reordered
 ones need no rule of their own. The delay adapts by itself: audio that comes late is waited for and
@@ -143,16 +143,14 @@ class JitterBuffer:
             self._play = at
 
     def _adapt(self) -> None:
-        """Cut a frame of delay if a spare one was there at every beat for a second."""
-        following = self._play + FRAME
-        is_spare = (
-            self._is_here[following & _MASK] and self._is_here[(following + FRAME - 1) & _MASK]
-        )
+        """Cut a frame of delay if more than the prefill was spare at every beat for a second."""
+        spare = self._play + FRAME + PREFILL
+        is_spare = self._is_here[spare & _MASK] and self._is_here[(spare + FRAME - 1) & _MASK]
         self._calm = self._calm + 1 if is_spare else 0
         if self._calm >= CALM_BEATS:
             self._calm = 0
-            self._forget(self._play, following)
-            self._play = following
+            self._forget(self._play, self._play + FRAME)
+            self._play += FRAME
 
     def _conceal(self) -> Samples | None:
         if self._missing >= len(FADES) or self._last is None:

@@ -30,7 +30,7 @@ from fairdial.core.ids import (
 )
 from fairdial.core.lead import LineType, Party, StatedLocation
 from fairdial.core.permit import PERMIT_LIFE, Permit
-from fairdial.media import g711, rtp
+from fairdial.media import g711, rtcp, rtp
 from fairdial.media.rtp import RtpPacket
 from fairdial.ports import (
     AgentLegDown,
@@ -38,6 +38,7 @@ from fairdial.ports import (
     CallEvent,
     EngineDown,
     EngineUp,
+    RecordingEnded,
     TelephonyEvent,
 )
 
@@ -175,6 +176,8 @@ def _about(event: TelephonyEvent) -> AttemptId | SessionId | None:
         return event.attempt_id
     if isinstance(event, (AgentLegUp, AgentLegDown)):
         return event.session_id
+    if isinstance(event, RecordingEnded):
+        return None
     assert isinstance(event, (EngineUp, EngineDown))
     return None
 
@@ -217,12 +220,17 @@ class Ear(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.heard: list[RtpPacket] = []
         self.senders: list[tuple[str, int]] = []
+        self.reports: list[bytes] = []
         self._transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if data[1] in rtcp.TYPES:
+            # Its port is another's RTCP port, or the peer reports to the port that it sends to.
+            self.reports.append(data)
+            return
         packet = rtp.parse(data)
         assert packet is not None, f"{addr} sent what is no RTP: {data!r}"
         self.heard.append(packet)

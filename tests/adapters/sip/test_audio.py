@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from itertools import pairwise
 from uuid import uuid4
 
 import pytest
 
-from fairdial.core.ids import AttemptId, SessionId
+from fairdial.core.ids import SessionId
 from fairdial.media import digits, g711
-from fairdial.media.rtp import RtpPacket
 from fairdial.ports import (
     AgentLegDown,
     AgentLegUp,
@@ -25,92 +23,17 @@ from fairdial.ports import (
     Part,
 )
 
-from .sip_cast import HERE, Ear, Line, OpenEar, OpenLine, PlaySipp, Sipp, free_port, permit, words
+from .parties import Party, agent_leg, called_leg, is_one_stream
+from .sip_cast import HERE, Ear, Line, OpenEar, OpenLine, PlaySipp, free_port, words
 
 pytestmark = pytest.mark.wire
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
-    """Somebody on the line: the ear, where our side listens to it, and its signalling."""
-
-    ear: Ear
-    ours: tuple[str, int]
-    sipp: Sipp
-
-    async def says(self, letter: str, *, payload_type: int = 0, seq: int = 0) -> list[bytes]:
-        """Speak for a fifth of a second."""
-        said = words(letter, 10)
-        await self.ear.say(said, to=self.ours, payload_type=payload_type, seq=seq)
-        return said
-
-    async def presses(self, digit: str, *, payload_type: int = 101, seq: int = 0) -> None:
-        """Press a key: seven packets of one press, as a phone sends them."""
-        for n, event in enumerate(digits.press(digit)):
-            self.ear.send(
-                RtpPacket(
-                    payload_type=payload_type,
-                    marker=n == 0,
-                    seq=seq + n,
-                    timestamp=160 * seq,
-                    ssrc=self.ear.port,
-                    payload=event,
-                ),
-                to=self.ours,
-            )
-            await asyncio.sleep(g711.FRAME_S)
-
-    async def hears(self, said: list[bytes]) -> bool:
-        """Whether all of it arrives, in order and with nothing in between."""
-        for _ in range(100):
-            heard = [packet.payload for packet in self.ear.heard]
-            if said[-1] in heard:
-                start = heard.index(said[0])
-                return heard[start : start + len(said)] == said
-            await asyncio.sleep(0.01)
-        return False
-
-    def heard_nothing_of(self, said: list[bytes]) -> bool:
-        """Whether none of it arrived."""
-        return not {packet.payload for packet in self.ear.heard} & set(said)
-
-
-async def _agent(line: Line, sipp: PlaySipp, ear: OpenEar) -> tuple[SessionId, Party]:
-    """An agent whose leg is nailed up."""
-    session, phone_port, endpoint = SessionId(uuid4()), free_port(), await ear()
-    phone = sipp("answers", port=phone_port, rtp=endpoint.port)
-    await line.telephony.connect_agent(session, f"sip:agent1@{HERE}:{phone_port}")
-    await line.until_told(AgentLegUp, session)
-    await endpoint.until_heard()
-    return session, Party(ear=endpoint, ours=endpoint.senders[0], sipp=phone)
-
-
-async def _called_party(
-    line: Line, sipp: PlaySipp, ear: OpenEar, scenario: str = "answers", codecs: str = "0 101"
-) -> tuple[AttemptId, Party]:
-    """A called party who picked up."""
-    endpoint = await ear()
-    carrier = sipp(scenario, rtp=endpoint.port, codecs=codecs)
-    attempt = await line.call(permit())
-    await line.until_told(CallAnswered, attempt)
-    await endpoint.until_heard()
-    return attempt, Party(ear=endpoint, ours=endpoint.senders[0], sipp=carrier)
-
-
-def _is_one_stream(heard: list[RtpPacket]) -> bool:
-    """One source, sequence numbers without a hole, timestamps that only go on."""
-    return len({packet.ssrc for packet in heard}) == 1 and all(
-        (after.seq - before.seq) & 0xFFFF == 1
-        and 0 < (after.timestamp - before.timestamp) & 0xFFFFFFFF < 2**31
-        for before, after in pairwise(heard)
-    )
 
 
 async def test_bridged_parties_hear_each_other_and_no_one_else(
     line: Line, sipp: PlaySipp, ear: OpenEar
 ) -> None:
-    session, agent = await _agent(line, sipp, ear)
-    attempt, called = await _called_party(line, sipp, ear)
+    session, agent = await agent_leg(line, sipp, ear)
+    attempt, called = await called_leg(line, sipp, ear)
     alone = await agent.says("X")
     assert called.heard_nothing_of(alone)
 
@@ -129,15 +52,15 @@ async def test_bridged_parties_hear_each_other_and_no_one_else(
     assert agent.heard_nothing_of(intrusion)
     assert called.heard_nothing_of(intrusion)
     assert stranger.heard == []
-    assert _is_one_stream(agent.ear.heard)
-    assert _is_one_stream(called.ear.heard)
+    assert is_one_stream(agent.ear.heard)
+    assert is_one_stream(called.ear.heard)
 
 
 async def test_an_agent_s_leg_stays_up_from_one_call_to_the_next(
     line: Line, sipp: PlaySipp, ear: OpenEar
 ) -> None:
-    session, agent = await _agent(line, sipp, ear)
-    first, leaving = await _called_party(line, sipp, ear)
+    session, agent = await agent_leg(line, sipp, ear)
+    first, leaving = await called_leg(line, sipp, ear)
     await line.telephony.join(first, session, Part.TALK)
     assert await agent.hears(await leaving.says("F"))
     await line.telephony.hang_up(first)
@@ -148,20 +71,20 @@ async def test_an_agent_s_leg_stays_up_from_one_call_to_the_next(
     )
 
     between = await agent.says("X")
-    second, called = await _called_party(line, sipp, ear)
+    second, called = await called_leg(line, sipp, ear)
     await line.telephony.join(second, session, Part.TALK)
     assert await agent.hears(await called.says("S"))
     assert await called.hears(await agent.says("A", seq=20))
     assert called.heard_nothing_of(between)
-    assert _is_one_stream(agent.ear.heard)
+    assert is_one_stream(agent.ear.heard)
     assert line.story(session) == ["AgentLegUp"]
 
 
 async def test_the_first_packet_of_each_talk_is_marked(
     line: Line, sipp: PlaySipp, ear: OpenEar
 ) -> None:
-    session, agent = await _agent(line, sipp, ear)
-    attempt, called = await _called_party(line, sipp, ear)
+    session, agent = await agent_leg(line, sipp, ear)
+    attempt, called = await called_leg(line, sipp, ear)
     await line.telephony.join(attempt, session, Part.TALK)
     said = await called.says("C")
     assert await agent.hears(said)
@@ -172,8 +95,8 @@ async def test_the_first_packet_of_each_talk_is_marked(
 async def test_a_law_and_mu_law_understand_each_other(
     line: Line, sipp: PlaySipp, ear: OpenEar
 ) -> None:
-    session, agent = await _agent(line, sipp, ear)
-    attempt, called = await _called_party(line, sipp, ear, codecs="8 101")
+    session, agent = await agent_leg(line, sipp, ear)
+    attempt, called = await called_leg(line, sipp, ear, codecs="8 101")
     await line.telephony.join(attempt, session, Part.TALK)
     said = await called.says("C", payload_type=8)
     assert await agent.hears([word.translate(g711.ALAW_TO_ULAW) for word in said])
@@ -184,8 +107,8 @@ async def test_a_law_and_mu_law_understand_each_other(
 
 
 async def test_keys_pressed_pass_through(line: Line, sipp: PlaySipp, ear: OpenEar) -> None:
-    session, agent = await _agent(line, sipp, ear)
-    attempt, called = await _called_party(line, sipp, ear)
+    session, agent = await agent_leg(line, sipp, ear)
+    attempt, called = await called_leg(line, sipp, ear)
     await line.telephony.join(attempt, session, Part.TALK)
     await called.says("C")
     key_five = b"\x05\x8a\x03\x20"
@@ -195,7 +118,7 @@ async def test_keys_pressed_pass_through(line: Line, sipp: PlaySipp, ear: OpenEa
 
 
 async def test_a_key_is_told_once_for_each_press(line: Line, sipp: PlaySipp, ear: OpenEar) -> None:
-    attempt, called = await _called_party(line, sipp, ear)
+    attempt, called = await called_leg(line, sipp, ear)
     await called.says("C")
     for n, digit in enumerate("9*99"):
         await called.presses(digit, seq=100 + 50 * n)
@@ -210,7 +133,7 @@ async def test_a_key_is_told_once_for_each_press(line: Line, sipp: PlaySipp, ear
 async def test_a_key_numbered_as_in_our_offer_is_heard_even_if_the_answer_is_silent_on_it(
     line: Line, sipp: PlaySipp, ear: OpenEar
 ) -> None:
-    attempt, called = await _called_party(line, sipp, ear, codecs="0")
+    attempt, called = await called_leg(line, sipp, ear, codecs="0")
     await called.presses("9", seq=100)
     assert (await line.until_told(CallDigit, attempt)).digit == "9"
 
@@ -218,8 +141,8 @@ async def test_a_key_numbered_as_in_our_offer_is_heard_even_if_the_answer_is_sil
 async def test_a_key_is_told_while_a_message_plays_and_while_an_agent_listens(
     line: Line, sipp: PlaySipp, ear: OpenEar
 ) -> None:
-    session, agent = await _agent(line, sipp, ear)
-    attempt, called = await _called_party(line, sipp, ear)
+    session, agent = await agent_leg(line, sipp, ear)
+    attempt, called = await called_leg(line, sipp, ear)
     await called.says("C")
     await line.telephony.play(attempt, Message.ABANDONED)
     await called.presses("9", seq=100)
@@ -235,8 +158,8 @@ async def test_a_key_is_told_while_a_message_plays_and_while_an_agent_listens(
 async def test_keys_of_an_agent_and_of_a_stranger_are_not_told(
     line: Line, sipp: PlaySipp, ear: OpenEar
 ) -> None:
-    session, agent = await _agent(line, sipp, ear)
-    attempt, called = await _called_party(line, sipp, ear)
+    session, agent = await agent_leg(line, sipp, ear)
+    attempt, called = await called_leg(line, sipp, ear)
     await called.says("C")
     await agent.says("A")
     await line.telephony.join(attempt, session, Part.TALK)
@@ -250,7 +173,7 @@ async def test_keys_of_an_agent_and_of_a_stranger_are_not_told(
 async def test_a_message_is_played_whole_and_in_time(
     line: Line, sipp: PlaySipp, ear: OpenEar
 ) -> None:
-    attempt, called = await _called_party(line, sipp, ear)
+    attempt, called = await called_leg(line, sipp, ear)
     await line.telephony.play(attempt, Message.ABANDONED)
     await line.telephony.play(attempt, Message.ABANDONED)
     played = await line.until_told(MessagePlayed, attempt)
@@ -273,10 +196,10 @@ async def test_a_message_is_played_whole_and_in_time(
 async def test_a_leg_that_nobody_talks_to_is_kept_alive(
     line: Line, sipp: PlaySipp, ear: OpenEar
 ) -> None:
-    _, agent = await _agent(line, sipp, ear)
+    _, agent = await agent_leg(line, sipp, ear)
     heard = await agent.ear.until_heard(3)
     assert {packet.payload for packet in heard} == {g711.SILENCE_ULAW}
-    assert _is_one_stream(heard)
+    assert is_one_stream(heard)
 
 
 async def test_a_phone_that_hangs_up_takes_the_agent_s_leg_down(line: Line, sipp: PlaySipp) -> None:
@@ -336,7 +259,7 @@ async def test_a_phone_that_has_gone_silent_takes_no_live_answer(
     open_line: OpenLine, sipp: PlaySipp, ear: OpenEar
 ) -> None:
     async with open_line(media_lost_s=0.5) as line:
-        session, _ = await _agent(line, sipp, ear)
+        session, _ = await agent_leg(line, sipp, ear)
         down = await line.until_told(AgentLegDown, session)
         assert down.why == "the phone sent no audio for 0.5 s"
         assert (await line.telephony.live()).sessions == frozenset()

@@ -75,8 +75,9 @@ class Conversation:
             )
             port.play_music(self._music if member.part is Part.HOLD else None)
             port.track = self._track_of(port, member)
-        recording = self.recording
-        self.outside.message_track = recording and recording.track("messages", is_ours=True)
+        self.outside.message_track = (
+            None if self.recording is None else self.recording.track("messages", is_ours=True)
+        )
         self._mixer.set(mixes)
 
     def _track_of(self, port: AudioPort, member: Member) -> Track | None:

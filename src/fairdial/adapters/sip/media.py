@@ -1,10 +1,10 @@
 """Audio of one leg: what its peer says goes to whoever hears it, and one stream goes back.
 
-`AudioPort` is a leg's audio whatever carries it; `MediaPort` is one on UDP. A leg's `sinks` are the
-legs that hear it alone: packets are passed on as they come, nothing is decoded, and mu-law and A-law
-are translated by table where the two legs differ. A leg that hears several is fed by a mixer from
-the `buffer` of each. However that changes in a call, what a leg sends to its peer stays one unbroken
-stream. All of it runs in asyncio's thread.
+`AudioPort` is a leg's audio whatever carries it; `MediaPort` is one on UDP. A leg's `sinks` are
+those that hear it and nobody else: packets are passed on as they come, nothing is decoded, and
+mu-law and A-law are translated by table where two legs differ. A leg that hears several is fed by a
+mixer from the `buffer` of each. However that changes, what a leg sends to its peer stays one
+unbroken stream. All of it runs in asyncio's thread.
 """
 
 from __future__ import annotations
