@@ -497,7 +497,7 @@ class InboundLeg(OutsideLeg):
         seconds = self.board.settings.inbound_ring_s
         self._end(EndCause.NO_ANSWER, f"nobody answered for {seconds:g} s", reason="no_answer")
 
-    def _failed(self, cause: int, status: int, raw: str) -> None:
+    def _failed(self, cause: int, status: int, raw: str) -> None:  # noqa: ARG002 - as a call's
         self.finish(EndCause.CALLED_PARTY_HUNG_UP, raw)
 
     def bridged(self, session_id: SessionId) -> InboundBridged:

@@ -252,9 +252,7 @@ def _files(setup: AsteriskSetup, password: str, folder: Path) -> dict[str, str]:
             enable_static="no",
         ),
         "ari.conf": _section("general", enabled="yes", pretty="no")
-        + _section(
-            setup.user, type="user", read_only="no", password_format="plain", password=password
-        ),
+        + _section(setup.user, type="user", read_only="no", password=password),
         "rtp.conf": _section(
             "general",
             rtpstart=setup.rtp_port_min,
@@ -470,7 +468,7 @@ def _phones(setup: AsteriskSetup) -> Iterator[str]:
 
 
 def _audio(setup: AsteriskSetup) -> dict[str, object]:
-    """How every leg sounds: G.711 through Asterisk, keys as RFC 4733, and never silence for long."""
+    """How every leg sounds: G.711 through Asterisk, keys as RFC 4733, some audio always."""
     return {
         "disallow": "all",
         "allow": "ulaw,alaw",

@@ -78,14 +78,7 @@ class AsteriskServer:
             self._folder = Path(tempfile.mkdtemp(prefix="fairdial-asterisk-"))
             self.sip_port, self.http_port = _free_port(socket.SOCK_DGRAM), _free_port()
             self._write(self._folder)
-        with (self._folder / "console.log").open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - the tree that we were given
-                [*self._command(), "-f"],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        self._process = self._spawn(self._folder)
         until = time.monotonic() + START_S
         while not await self._answers():
             if self._process.poll() is not None or time.monotonic() > until:
@@ -137,6 +130,16 @@ class AsteriskServer:
             return ""
         paths = [self._folder / "console.log", self._folder / "log" / "messages"]
         return "\n".join(p.read_text(errors="replace") for p in paths if p.exists())
+
+    def _spawn(self, folder: Path) -> subprocess.Popen[bytes]:
+        with (folder / "console.log").open("ab") as output:
+            return subprocess.Popen(  # noqa: S603 - the tree that we were given
+                [*self._command(), "-f"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     def _command(self) -> list[str]:
         assert self._folder is not None, "the server was started"

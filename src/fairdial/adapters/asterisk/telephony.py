@@ -105,12 +105,12 @@ class AsteriskTelephony:
         started = await asyncio.gather(
             *(node.start() for node in self._nodes), return_exceptions=True
         )
-        failures = [failure for failure in started if isinstance(failure, BaseException)]
-        for failure in failures:
-            log.warning("an Asterisk could not be reached: %s", failure)
-            if not isinstance(failure, EngineUnavailable) or len(failures) == len(self._nodes):
+        failures = [said for said in started if isinstance(said, BaseException)]
+        for failed in failures:
+            log.warning("an Asterisk could not be reached: %s", failed)
+            if not isinstance(failed, EngineUnavailable) or len(failures) == len(self._nodes):
                 await self.stop()
-                raise failure
+                raise failed
 
     async def stop(self) -> None:
         """End every call cleanly (CANCEL, BYE), then the connections. Bounded to a few seconds."""
@@ -122,8 +122,9 @@ class AsteriskTelephony:
             call.hang_up()
         for phone in list(board.phones.values()):
             phone.take_down("taken down by us")
-        until = asyncio.get_running_loop().time() + _STOP_S
-        while board.calls and asyncio.get_running_loop().time() < until:
+        for _ in range(round(_STOP_S / 0.02)):
+            if not board.calls:
+                break
             await asyncio.sleep(0.02)
         for call in list(board.calls.values()):
             call.finish(EndCause.ENGINE_LOST, "the engine was stopped")
