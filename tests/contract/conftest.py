@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from tests.adapters.sip.sip_cast import RealClock, free_port
 
+from fairdial.adapters.asterisk.server import AsteriskServer
+from fairdial.adapters.asterisk.telephony import AsteriskSettings, AsteriskTelephony
 from fairdial.adapters.memory.telephony import MemoryTelephony
 from fairdial.adapters.sip.telephony import SipSettings, SipTelephony
+from fairdial.core.trunk import TrunkSettings
 from fairdial.media import g711
 from fairdial.ports import Message
 
@@ -60,8 +63,51 @@ async def _embedded(folder: Path, recording: Path) -> World:
     return WireWorld(SipTelephony(settings, RealClock()), exchange, sip=(HERE, sip_port))
 
 
+class AsteriskWorld(WireWorld):
+    """The exchange again, behind an Asterisk of this test."""
+
+    def __init__(self, server: AsteriskServer, telephony: AsteriskTelephony, *, at: Exchange):
+        super().__init__(telephony, at, sip=(HERE, server.sip_port))
+        self._server = server
+
+    async def close(self) -> None:
+        await super().close()
+        await self._server.stop()
+
+
+async def _asterisk(folder: Path, recording: Path, tree: Path) -> World:
+    exchange = Exchange()
+    trunk = TrunkSettings(
+        name="exchange",
+        host=HERE,
+        port=await exchange.start(),
+        accepts_inbound=True,
+        calls_per_second=50,
+    )
+    server = AsteriskServer(tree, trunks=[trunk])
+    await server.start()
+    settings = AsteriskSettings(
+        urls=(server.url,),
+        password=server.password,
+        trunks=(trunk,),
+        is_sandbox=True,
+        data_dir=folder / "engine",
+        messages={Message.ABANDONED: recording},
+        caller_name="Alder Solar",
+        calls_max=50,
+        after_message_s=0.2,
+        clear_s=1.0,
+    )
+    telephony = AsteriskTelephony(settings, RealClock())
+    return AsteriskWorld(server, telephony, at=exchange)
+
+
 @pytest.fixture(
-    params=["memory", pytest.param("embedded", marks=pytest.mark.wire)],
+    params=[
+        "memory",
+        pytest.param("embedded", marks=pytest.mark.wire),
+        pytest.param("asterisk", marks=pytest.mark.wire),
+    ],
 )
 async def world(
     request: pytest.FixtureRequest, tmp_path: Path, recording: Path
@@ -72,6 +118,9 @@ async def world(
             opened: World = MemoryWorld(MemoryTelephony(RealClock()))
         case "embedded":
             opened = await _embedded(tmp_path, recording)
+        case "asterisk":
+            tree: Path = request.getfixturevalue("asterisk_tree")
+            opened = await _asterisk(tmp_path, recording, tree)
         case unknown:
             raise AssertionError(f"no engine is called {unknown}")
     await opened.open()
