@@ -79,7 +79,7 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def asterisk_tree() -> Path:
-    """An unpacked Asterisk 22. Where it cannot be had, its tests fail in CI and are skipped else."""
+    """An unpacked Asterisk 22. Without one its tests fail in CI, and are skipped elsewhere."""
     tool = Path(__file__).parents[1] / "tools" / "unpack_asterisk.py"
     done = subprocess.run([sys.executable, tool], capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -245,10 +245,7 @@ class AsteriskTelephony:
             return
         other = leg.conversation
         if other is not None and other is not call.conversation:
-            other.forget(leg)
-            await call.conversation.place(leg, part)
-            await other.rearrange()
-            return
+            await other.remove(leg)
         await call.conversation.place(leg, part)
 
     async def leave(self, call_id: CallId, leg_id: LegId) -> None:
