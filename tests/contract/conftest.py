@@ -8,13 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.adapters.asterisk.asterisk_cast import asterisk_world
 from tests.adapters.sip.sip_cast import RealClock, free_port
 
-from fairdial.adapters.asterisk.server import AsteriskServer
-from fairdial.adapters.asterisk.telephony import AsteriskSettings, AsteriskTelephony
 from fairdial.adapters.memory.telephony import MemoryTelephony
 from fairdial.adapters.sip.telephony import SipSettings, SipTelephony
-from fairdial.core.trunk import TrunkSettings
 from fairdial.media import g711
 from fairdial.ports import Message
 
@@ -63,45 +61,6 @@ async def _embedded(folder: Path, recording: Path) -> World:
     return WireWorld(SipTelephony(settings, RealClock()), exchange, sip=(HERE, sip_port))
 
 
-class AsteriskWorld(WireWorld):
-    """The exchange again, behind an Asterisk of this test."""
-
-    def __init__(self, server: AsteriskServer, telephony: AsteriskTelephony, *, at: Exchange):
-        super().__init__(telephony, at, sip=(HERE, server.sip_port))
-        self._server = server
-
-    async def close(self) -> None:
-        await super().close()
-        await self._server.stop()
-
-
-async def _asterisk(folder: Path, recording: Path, tree: Path) -> World:
-    exchange = Exchange()
-    trunk = TrunkSettings(
-        name="exchange",
-        host=HERE,
-        port=await exchange.start(),
-        accepts_inbound=True,
-        calls_per_second=50,
-    )
-    server = AsteriskServer(tree, trunks=[trunk])
-    await server.start()
-    settings = AsteriskSettings(
-        urls=(server.url,),
-        password=server.password,
-        trunks=(trunk,),
-        is_sandbox=True,
-        data_dir=folder / "engine",
-        messages={Message.ABANDONED: recording},
-        caller_name="Alder Solar",
-        calls_max=50,
-        after_message_s=0.2,
-        clear_s=1.0,
-    )
-    telephony = AsteriskTelephony(settings, RealClock())
-    return AsteriskWorld(server, telephony, at=exchange)
-
-
 @pytest.fixture(
     params=[
         "memory",
@@ -120,7 +79,7 @@ async def world(
             opened = await _embedded(tmp_path, recording)
         case "asterisk":
             tree: Path = request.getfixturevalue("asterisk_tree")
-            opened = await _asterisk(tmp_path, recording, tree)
+            opened = await asterisk_world(tmp_path, recording, tree)
         case unknown:
             raise AssertionError(f"no engine is called {unknown}")
     await opened.open()
