@@ -45,6 +45,7 @@ def test_the_settings_page_lists_every_variable_with_its_default() -> None:
         "FAIRDIAL_SANDBOX": "true",
         "FAIRDIAL_VENV": ".venv",
         "FAIRDIAL_PYTHON": "python3",
+        "FAIRDIAL_ASTERISK": "–",
         "FAIRDIAL_POSTGRES_BIN": "–",
         "FAIRDIAL_STARTED_AT": "–",
     }

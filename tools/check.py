@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from prepare import PreparationError, install_debian_packages
+from unpack_asterisk import unpack_asterisk
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -78,11 +79,21 @@ def run_part(part: str, pytest_arguments: list[str]) -> tuple[bool, float]:
         ]
         if lacking:
             install_debian_packages(*lacking)
+        if part == "wire":
+            prepare_asterisk()
         passed = subprocess.call(command, cwd=ROOT, env=surroundings()) == 0
     except PreparationError as failed:
         print(f"The part {part} cannot run: {failed}")
         passed = False
     return passed, time.monotonic() - begin
+
+
+def prepare_asterisk() -> None:
+    """Have the Asterisk that the tests speak with. They say themselves what its lack means."""
+    try:
+        print(f"Asterisk: {unpack_asterisk().name}")
+    except PreparationError as failed:
+        print(f"No Asterisk: {failed}", flush=True)
 
 
 def surroundings() -> dict[str, str]:

@@ -20,7 +20,13 @@ from fairdial.exceptions import SettingsError
 
 PREFIX = "FAIRDIAL_"
 SHIM_VARIABLES = frozenset(
-    {"FAIRDIAL_VENV", "FAIRDIAL_PYTHON", "FAIRDIAL_POSTGRES_BIN", "FAIRDIAL_STARTED_AT"}
+    {
+        "FAIRDIAL_ASTERISK",
+        "FAIRDIAL_VENV",
+        "FAIRDIAL_PYTHON",
+        "FAIRDIAL_POSTGRES_BIN",
+        "FAIRDIAL_STARTED_AT",
+    }
 )
 """Variables that others than this module read."""
 

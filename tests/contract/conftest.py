@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.adapters.asterisk.asterisk_cast import asterisk_world
 from tests.adapters.sip.sip_cast import RealClock, free_port
 
 from fairdial.adapters.memory.telephony import MemoryTelephony
@@ -61,7 +62,11 @@ async def _embedded(folder: Path, recording: Path) -> World:
 
 
 @pytest.fixture(
-    params=["memory", pytest.param("embedded", marks=pytest.mark.wire)],
+    params=[
+        "memory",
+        pytest.param("embedded", marks=pytest.mark.wire),
+        pytest.param("asterisk", marks=pytest.mark.wire),
+    ],
 )
 async def world(
     request: pytest.FixtureRequest, tmp_path: Path, recording: Path
@@ -72,6 +77,9 @@ async def world(
             opened: World = MemoryWorld(MemoryTelephony(RealClock()))
         case "embedded":
             opened = await _embedded(tmp_path, recording)
+        case "asterisk":
+            tree: Path = request.getfixturevalue("asterisk_tree")
+            opened = await asterisk_world(tmp_path, recording, tree)
         case unknown:
             raise AssertionError(f"no engine is called {unknown}")
     await opened.open()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from fairdial.adapters.sip.media import AudioPort, Track
 from fairdial.adapters.sip.mixer import Mixer
-from fairdial.adapters.sip.recording import Recording
+from fairdial.adapters.recording import Recording
 from fairdial.core.conversation import Member, Part, heard_by
 
 

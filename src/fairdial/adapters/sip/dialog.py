@@ -28,9 +28,9 @@ from sippy.UA import UA
 from sippy.UacStateCancelling import UacStateCancelling
 from sippy.UaStateDead import UaStateDead
 
-from fairdial.adapters.sip import causes
-from fairdial.adapters.sip.wirelog import WireLog
+from fairdial.adapters import causes
 from fairdial.adapters.sipstack import SipStack
+from fairdial.adapters.wirelog import WireLog
 
 
 class Listener(Protocol):

@@ -20,10 +20,10 @@ from fairdial.adapters.sip.browser_leg import BrowserLeg
 from fairdial.adapters.sip.conversation import Conversations
 from fairdial.adapters.sip.legs import CallLeg, PhoneLeg, phone_parts
 from fairdial.adapters.sip.media import MediaPort
-from fairdial.adapters.sip.recording import Ended, Recording, Writer
+from fairdial.adapters.recording import Ended, Recording, Writer
 from fairdial.adapters.sip.settings import SipSettings, load_message
-from fairdial.adapters.sip.wirelog import WireLog
 from fairdial.adapters.sipstack import SipStack
+from fairdial.adapters.wirelog import WireLog
 from fairdial.exceptions import EngineUnavailable
 from fairdial.media import g711, sdp, sounds
 from fairdial.ports import Message, Part

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from fairdial.adapters.sip import causes
+from fairdial.adapters import causes
 from fairdial.adapters.sip.dialog import Dialog, Invitation
 from fairdial.adapters.sip.media import MediaPort
 from fairdial.exceptions import EngineUnavailable

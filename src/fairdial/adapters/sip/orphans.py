@@ -15,8 +15,8 @@ from typing import Any
 
 from sippy.SipRequest import SipRequest
 
-from fairdial.adapters.sip.wirelog import Orphan, WireLog
 from fairdial.adapters.sipstack import SipStack
+from fairdial.adapters.wirelog import Orphan, WireLog
 
 _log = logging.getLogger("fairdial.sip")
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from fairdial.adapters.sip import wirelog
+from fairdial.adapters import wirelog
+from fairdial.adapters.permit_check import PermitCheck
 from fairdial.adapters.sip.browser_leg import GATEWAY_IP
 from fairdial.adapters.sip.browsers import Browsers
-from fairdial.adapters.sip.settings import SipSettings, is_loopback
+from fairdial.adapters.sip.settings import SipSettings
 from fairdial.adapters.webrtc.settings import WebRtcSettings
 from fairdial.adapters.worker_process import Watcher, WorkerProcess
 from fairdial.core.answer import AnswerKind, Tone
@@ -31,12 +32,11 @@ from fairdial.core.ids import (
     InboundId,
     Instant,
     LegId,
-    PermitId,
     RecordingId,
     SessionId,
 )
 from fairdial.core.permit import Permit
-from fairdial.exceptions import EngineUnavailable, PermitMisused
+from fairdial.exceptions import EngineUnavailable
 from fairdial.ports import (
     AgentLegDown,
     AgentLegUp,
@@ -73,19 +73,9 @@ __all__ = ["SipSettings", "SipTelephony"]
 _log = logging.getLogger("fairdial.sip")
 
 _KEYS = re.compile(r"[0-9*#A-D]{1,64}", re.ASCII)
-_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
-_FICTIONAL = re.compile(
-    r"\+1[2-9][0-9]{2}55501[0-9]{2}"
-    r"|\+44(?:11[3-8]4960|1[2-5]14960|1914980|2079460|2896496|2920180|1632960|7700900)[0-9]{3}"
-    r"|\+61[2378](?:5550|7010)[0-9]{4}",
-    re.ASCII,
-)
-"""What is kept for fiction: 555-0100 to 555-0199 in each North American area code, Ofcom's and
-ACMA's ranges for drama. A fence of its own, beside the gate's."""
 
 _EVENTS_MAX = 50_000
 """Events that the flow does not read. Beyond that it is stuck, and dialing must end."""
-_PERMITS_KEPT = 10_000
 
 
 class SipTelephony:
@@ -101,7 +91,7 @@ class SipTelephony:
         self._settings = settings
         self._clock = clock
         self._events: asyncio.Queue[TelephonyEvent | None] = asyncio.Queue()
-        self._used: dict[PermitId, AttemptId] = {}
+        self._permits = PermitCheck(is_sandbox=settings.is_sandbox, hosts=(settings.trunk_host,))
         self._worker = WorkerProcess(
             module="fairdial.adapters.sip.worker",
             name="the telephony engine",
@@ -117,7 +107,6 @@ class SipTelephony:
             browsers or WebRtcSettings(data_dir=settings.data_dir, ip=GATEWAY_IP), self._command
         )
         self._first_run: int | None = None
-        self._handed_over: set[str] = set()
         self._undecided: set[str] = set()
         """Attempts handed to the engine that runs, of which nothing came back yet."""
 
@@ -146,11 +135,11 @@ class SipTelephony:
         """
         if not 1 <= ring_s <= 300:
             raise ValueError(f"ring_s is {ring_s}: a phone rings for 1 to 300 seconds")
-        if self._used.get(permit.id) == permit.attempt_id:
+        if self._permits.is_resend(permit):
             return
-        self._check(permit)
+        self._permits.check(permit, self._clock.now())
         self._worker.check()
-        self._use(permit)
+        self._permits.use(permit)
         attempt = str(permit.attempt_id)
         self._undecided.add(attempt)
         # The engine is held to the permit's end too, by the clock that all processes here share:
@@ -256,7 +245,9 @@ class SipTelephony:
         undecided = self._undecided & asked.keys()
         # An attempt that went through our own hands can only be in the runs since our start;
         # damage to older ones says nothing about it.
-        ours = self._handed_over & asked.keys() if self._first_run is not None else set()
+        ours = {a for a, attempt in asked.items() if attempt in self._permits.handed_over}
+        if self._first_run is None:
+            ours = set()
         folder = self._settings.data_dir
         found = await asyncio.to_thread(
             wirelog.was_dialed, folder, ours, first_run=self._first_run or 1
@@ -269,56 +260,6 @@ class SipTelephony:
         """Everything that happens, in order, until `stop`. One consumer."""
         while (event := await self._events.get()) is not None:
             yield event
-
-    # The permit, seen from the act.
-
-    def _check(self, permit: Permit) -> None:
-        """Raise `PermitMisused` unless this permit may make this phone ring at this moment."""
-        now = self._clock.now()
-        about = f"attempt {permit.attempt_id}"
-        if permit.id in self._used:
-            raise PermitMisused(
-                f"{about}: permit {permit.id} was used for attempt {self._used[permit.id]}; "
-                f"ask for a new one"
-            )
-        if str(permit.attempt_id) in self._handed_over:
-            raise PermitMisused(f"{about} was dialed before, with another permit")
-        if not permit.is_live(now):
-            raise PermitMisused(
-                f"{about}: permit {permit.id} was live from {permit.issued_at.isoformat()} to "
-                f"{permit.expires_at.isoformat()}, and it is {now.isoformat()}; ask for a new one"
-            )
-        facts = permit.facts
-        if (facts.number, facts.caller_id) != (permit.number, permit.caller_id):
-            raise PermitMisused(f"{about}: the permit and the facts it rests on name two numbers")
-        for number in (permit.number, permit.caller_id):
-            if _E164.fullmatch(number) is None:
-                raise PermitMisused(f"{about}: {number!r} is no number in E.164 form")
-        if facts.is_sandbox is not self._settings.is_sandbox:
-            raise PermitMisused(
-                f"{about}: a permit of the {'sandbox' if facts.is_sandbox else 'live system'} "
-                f"came to an engine of the other"
-            )
-        is_fictional = _FICTIONAL.fullmatch(permit.number) is not None
-        if not self._settings.is_sandbox:
-            if is_fictional:
-                raise PermitMisused(f"{about}: {permit.number} is fictional; live calls are not")
-            return
-        if not is_fictional:
-            raise PermitMisused(
-                f"{about}: {permit.number} may be somebody's; the sandbox rings fiction only"
-            )
-        if not is_loopback(self._settings.trunk_host):
-            raise PermitMisused(f"{about}: the sandbox's trunk would lead out of this machine")
-
-    def _use(self, permit: Permit) -> None:
-        """Remember the permit and the attempt, as long as either could come again."""
-        self._used[permit.id] = permit.attempt_id
-        self._handed_over.add(str(permit.attempt_id))
-        while len(self._used) > _PERMITS_KEPT:
-            # The oldest expired long ago: thousands of permits of a few seconds' life lie since.
-            attempt = self._used.pop(next(iter(self._used)))
-            self._handed_over.discard(str(attempt))
 
     # The engine's process.
 

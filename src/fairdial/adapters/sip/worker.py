@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fairdial.adapters.sip import wirelog
+from fairdial.adapters import wirelog
 from fairdial.adapters.sip.engine import Engine, resolve
 from fairdial.adapters.sip.orphans import Orphans
 from fairdial.adapters.sip.settings import SipSettings

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fairdial.adapters.sip import wirelog
-from fairdial.adapters.sip.wirelog import Orphan, Past, WireLog
+from fairdial.adapters import wirelog
+from fairdial.adapters.wirelog import Orphan, Past, WireLog
 
 PEER = ("127.0.0.1", 5060)
 DIALED, NEVER = "0198-dialed", "0198-never"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairdial.adapters.sip import causes
+from fairdial.adapters import causes
 from fairdial.ports import EndCause
 
 

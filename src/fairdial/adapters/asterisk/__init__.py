@@ -1,0 +1,1 @@
+"""The telephony engine Asterisk 22, driven through its REST interface (ARI)."""
