@@ -46,9 +46,7 @@ def main(count: int) -> None:
     for fold in range(FOLDS):
         held = set(VARIANTS["train"][fold::FOLDS])
         is_held = [greeting.speaker.rpartition("+")[2] in held for greeting in corpus]
-        model = fit(
-            [(g, r) for g, r, out in zip(corpus, rows, is_held, strict=True) if not out]
-        )
+        model = fit([(g, r) for g, r, out in zip(corpus, rows, is_held, strict=True) if not out])
         settings = DetectorSettings()
         trials += [
             listen(greeting, settings, model)
@@ -76,7 +74,7 @@ def main(count: int) -> None:
 def rows_of(greeting: Greeting) -> dict[Moment, list[list[float]]]:
     """The features of each 100 ms until the limit."""
     settings = DetectorSettings()
-    ear = CallEar(settings, AnswerModel({moment: (0.0,) for moment in Moment}))
+    ear = CallEar(settings, AnswerModel(dict.fromkeys(Moment, (0.0,))))
     ear.answered(0.0)
     rows: dict[Moment, list[list[float]]] = defaultdict(list)
     for index, frame in enumerate(greeting.frames[: round(settings.limit_s / FRAME_S)], start=1):

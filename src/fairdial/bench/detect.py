@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from random import Random
 from statistics import median
 
-from fairdial.bench.greetings import Greeting, Part, greetings
-from fairdial.bench.machine import machine
+from fairdial.bench.greetings import Greeting
 from fairdial.core.answer import AnswerKind, Tone
-from fairdial.media import g711
 from fairdial.media.answer_model import AnswerModel
 from fairdial.media.call_ear import CallEar, Heard, Judgement
 from fairdial.media.ear_settings import DetectorSettings
-from fairdial.media.progress_tones import NEAR_MISSES, SIGNALS, Part as Stretch, frames_of, made
 from fairdial.media.voice_activity import FRAME_S
 
 Figures = dict[str, object]

@@ -1,10 +1,10 @@
 """Greetings of people and of machines as a telephone network would carry them, made from a seed.
 
-Nobody's voice is recorded for this: Debian's `espeak-ng` speaks the sentences of `greetings.toml` in
-many voices. A voice, and a sentence, belongs to training or to testing, never to both. What a line
-does follows: the band from 300 to 3400 Hz, level, noise, comfort noise, G.711 and lost packets. The
-voices are synthetic and clean in diction, so figures from here compare detectors and guard against
-regressions; they are no promise for real lines.
+Nobody's voice is recorded for this: Debian's `espeak-ng` speaks the sentences of `greetings.toml`
+in many voices. A voice, and a sentence, belongs to training or to testing, never to both. What a
+line does follows: the band from 300 to 3400 Hz, level, noise, comfort noise, G.711 and lost
+packets. The voices are synthetic and clean in diction, so figures from here compare detectors and
+guard against regressions; they are no promise for real lines.
 """
 
 from __future__ import annotations
@@ -50,7 +50,16 @@ VARIANTS: dict[Part, tuple[str, ...]] = {
     ),
 }
 """Speakers of espeak-ng: the shapes of a throat. Robots, whispers and jokes are left out."""
-ACCENTS = ("en-us", "en-us", "en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-us-nyc", "en-029")
+ACCENTS = (
+    "en-us",
+    "en-us",
+    "en-us",
+    "en-gb",
+    "en-gb-scotland",
+    "en-gb-x-rp",
+    "en-us-nyc",
+    "en-029",
+)
 
 
 class NoSpeaker(Exception):
@@ -325,7 +334,8 @@ def _spoken(text: str, voice: str, speed: int, pitch: int) -> Audio:
     resampled = resampled / loud if loud else resampled
     heard = np.flatnonzero(np.abs(resampled) > 0.02)
     cut = resampled[heard[0] : heard[-1] + 1] if len(heard) else resampled
-    return cut.astype(np.float32)
+    heard_part: Audio = cut.astype(np.float32)
+    return heard_part
 
 
 def _mended(wav: bytes) -> bytes:
@@ -340,7 +350,7 @@ def _mended(wav: bytes) -> bytes:
     )
 
 
-def _band(hertz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _band(hertz: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     """The telephone band, with slopes of 100 and 300 Hz."""
     return np.clip((hertz - 200) / 100, 0, 1) * np.clip((3700 - hertz) / 300, 0, 1)
 

@@ -1,10 +1,10 @@
 """How likely it is that a machine speaks, by the rhythm of what was said so far.
 
 Three small logistic models share the work: before the first word, while somebody speaks, and in a
-pause. What they look at is the rhythm alone: how long the greeting is, its pauses and words, when it
-began. Nothing of a voice's colour or a line's noise is used, because those belong to a corpus and not
-to people. `tools/train_answer_model.py` makes the weights, `answer_model.json`, from the training
-voices of `fairdial.bench.greetings`.
+pause. What they look at is the rhythm alone: how long the greeting is, its pauses and words, when
+it began. Nothing of a voice's colour or a line's noise is used, because those belong to a corpus
+and not to people. `tools/train_answer_model.py` makes the weights, `answer_model.json`, from the
+training voices of `fairdial.bench.greetings`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class AnswerModel:
     def machine_odds_log(self, voice: VoiceActivity) -> float:
         """The logarithm of the odds for a machine, when machines are as frequent as people."""
         moment, found = features(voice)
-        return sum(map(mul, self.weights[moment], found))
+        return float(sum(map(mul, self.weights[moment], found)))
 
 
 @lru_cache(maxsize=1)

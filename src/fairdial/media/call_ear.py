@@ -1,9 +1,9 @@
 """Listens to one call: tones from the first packet on, and from the answer on who or what answered.
 
 Both engines feed it, frame by frame, and pass on what it tells. At most one judgement comes for a
-call, and one always comes by the limit, whatever arrives: silence, loss, garbage, nothing at all. A
-person who is taken for a machine is hung up on; so a machine must be far more certain than a person,
-and what is neither is unsure, which is treated as a person (docs/why/unsure.md).
+call, and one always comes by the limit, whatever arrives: silence, loss, garbage, nothing at all.
+A person who is taken for a machine is hung up on; so a machine must be far more certain than a
+person, and what is neither is unsure, which is treated as a person (docs/why/unsure.md).
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class DetectorSettings:
             )
         if not 0 < self.pause_s_min <= self.pause_s_max or not 0.5 <= self.limit_s <= 60:
             raise ValueError(
-                "limit_s must be 0.5 to 60 seconds, and pause_s_min above 0 and not over pause_s_max;"
+                "limit_s must be 0.5 to 60 seconds, pause_s_min above 0 and not over pause_s_max;"
                 f" they are {self.limit_s}, {self.pause_s_min} and {self.pause_s_max}"
             )
         if not 0 < self.beep_s_min < self.beep_s_max or self.cadence_repeats < 1:

@@ -1,19 +1,19 @@
 """Recognises the tones of a call's progress in one stream of frames, each once, when it is sure.
 
 A frame and the one before it make a window of 40 ms, whose spectrum says whether the sound is one
-frequency, a pair, or neither. Frames of one frequency become a run; lengths of runs and the silences
-between them say which tone it was. A run is measured by its energy, so that it need not begin
-with a frame.
+frequency, a pair, or neither. Frames of one frequency become a run; lengths of runs and the
+silences between them say which tone it was. A run is measured by its energy, so that it need not
+begin with a frame.
 
-This knows nothing of persons and machines; `call_ear` tells it whether a voice was heard, because a
-beep is one only after a greeting.
+This knows nothing of persons and machines; `call_ear` tells it whether a voice was heard, because
+a beep is one only after a greeting.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import log
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -112,8 +112,8 @@ class _Run:
         power = self.power
         frames = sum(min(1.0, e / power) for e in self.energies)
         for energy, gap in (
-            (self.energy_before, before and self.start - before.end),
-            (self.energy_after, after and after.start - self.end),
+            (self.energy_before, None if before is None else self.start - before.end),
+            (self.energy_after, None if after is None else after.start - self.end),
         ):
             share = min(1.0, energy / power) if gap is None else gap / 2
             frames += share if share > 0.1 else 0.0
@@ -401,7 +401,7 @@ def _sit_code(first: _Run, second: _Run, third: _Run) -> Tone:
     return SIT_CODES.get((code[0], code[1], code[2], code[3]), Tone.SIT)
 
 
-def _frequency(power: Samples, peak: int) -> float:
+def _frequency(power: npt.NDArray[np.floating[Any]], peak: int) -> float:
     """The frequency of a peak, between the bins: a parabola through the three logarithms."""
     left, top, right = (float(power[i]) + 1e-9 for i in (peak - 1, peak, peak + 1))
     a, b, c = log(left), log(top), log(right)

@@ -1,8 +1,8 @@
 """When somebody speaks on one line: words, pauses, and the greeting they make, frame by frame.
 
 A frame is voice when it stands out of the noise floor, which follows the line's own noise. Sound
-of less than 80 ms is a click and no word. Everything is counted in frames of 20 ms since the answer;
-`answer_model` judges what is measured here.
+of less than 80 ms is a click and no word. Everything is counted in frames of 20 ms since the
+answer; `answer_model` judges what is measured here.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from tests.contract.worlds import new_recording
 
 from fairdial.core.attempt import EndCause
 from fairdial.core.conversation import Part
+from fairdial.core.ids import SessionId
 from fairdial.exceptions import EngineUnavailable
 from fairdial.ports import (
     AgentLegDown,
@@ -23,7 +24,6 @@ from fairdial.ports import (
     EngineUp,
     LiveLegs,
     RecordingEnded,
-    SessionId,
 )
 
 from .asterisk_cast import AsteriskWorld

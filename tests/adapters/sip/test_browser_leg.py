@@ -1,4 +1,4 @@
-"""An agent whose phone is a browser: calls over real SIP, RTP, ICE and DTLS, told by what is heard."""
+"""An agent whose phone is a browser: calls over real SIP, RTP, ICE and DTLS, told by ear."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+from fairdial.adapters.recording import Recording
 from fairdial.adapters.sip.media import AudioPort, Track
 from fairdial.adapters.sip.mixer import Mixer
-from fairdial.adapters.recording import Recording
 from fairdial.core.conversation import Member, Part, heard_by
 
 

