@@ -22,6 +22,7 @@ from typing import Any
 from uuid import UUID
 
 from fairdial.core import attempt as line
+from fairdial.core import talk
 from fairdial.core.attempt import Attempt, AttemptState, EndCause, Event
 from fairdial.core.ids import E164, AttemptId, CampaignId, LeadId, PermitId, SessionId
 from fairdial.core.outcome import Disposition, Outcome
@@ -32,6 +33,7 @@ END = "<!-- end: drawn by tools/draw_attempt.py -->"
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 AGENT = SessionId(UUID(int=1))
+OTHER_AGENT = SessionId(UUID(int=6))
 BEFORE_ANSWER = AttemptState.RINGING
 """A state in which the end's cause decides the outcome."""
 
@@ -79,6 +81,12 @@ SAMPLES: Mapping[type, Sequence[Sample]] = {
     line.HangUpAsked: [Sample(event=line.HangUpAsked())],
     line.AgentLost: [Sample(event=line.AgentLost())],
     line.LegEnded: [Sample(event=line.LegEnded(cause=EndCause.NO_ANSWER, raw=""))],
+    talk.Held: [Sample(event=talk.Held())],
+    talk.Unheld: [Sample(event=talk.Unheld())],
+    talk.Parked: [Sample(event=talk.Parked())],
+    talk.HandedOver: [Sample(event=talk.HandedOver(session_id=OTHER_AGENT))],
+    talk.PassedOn: [Sample(event=talk.PassedOn())],
+    talk.Noted: [Sample(event=talk.Noted(disposition=Disposition.SALE))],
     line.Disposed: [Sample(event=line.Disposed(disposition=Disposition.SALE))],
     line.NothingToRecord: [Sample(event=line.NothingToRecord())],
 }
@@ -86,7 +94,12 @@ SAMPLES: Mapping[type, Sequence[Sample]] = {
 
 def attempt_in(state: AttemptState) -> Attempt:
     """A sample attempt in a state, with what an attempt there always has."""
-    has_agent = state in (AttemptState.BRIDGING, AttemptState.TALKING)
+    has_agent = state in (
+        AttemptState.BRIDGING,
+        AttemptState.TALKING,
+        AttemptState.PARKED,
+        AttemptState.TRANSFERRED,
+    )
     is_over = state in (AttemptState.ENDED, AttemptState.CLOSED)
     return Attempt(
         id=AttemptId(UUID(int=2)),

@@ -148,7 +148,7 @@ async def test_faults_of_ours_tell_no_secrets(serve: Serve, looks: Looks) -> Non
         ("/api/nothing", "GET", "LOCALHOST", 404),
         ("/static/../pages.py", "GET", "localhost", 404),
         ("/static/nothing.js", "GET", "localhost", 404),
-        ("/api/picture", "POST", "localhost", 405),
+        ("/api/picture", "POST", "localhost", 403),
         ("/", "GET", "evil.example", 421),
         ("/api/picture", "GET", "localhost.evil.example", 421),
         ("/api/picture", "GET", "[::1].evil.example", 421),
@@ -229,7 +229,12 @@ async def test_a_client_that_takes_nothing_is_given_up(caplog: pytest.LogCapture
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    scope: dict[str, Any] = {"type": "http", "path": "/", "headers": [(b"host", b"localhost")]}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "headers": [(b"host", b"localhost")],
+    }
     async with asyncio.timeout(2):
         await Guard(endless, send_s_max=0.05)(scope, nothing, stuck)
     assert "cut short" in caplog.text
