@@ -25,6 +25,7 @@ from fairdial.adapters.clocks import SandboxClock, SystemClock, TimeOrderedIds
 from fairdial.adapters.files.campaign import CampaignFile
 from fairdial.adapters.files.lists import read_list
 from fairdial.adapters.files.rejects import RejectFile, rejects_path
+from fairdial.adapters.files.trunks import read_phones, read_trunks
 from fairdial.adapters.postgres.migrations import migrate
 from fairdial.adapters.postgres.server import EmbeddedPostgres, ensure_database
 from fairdial.adapters.postgres.store import PostgresStore
@@ -37,6 +38,7 @@ from fairdial.core.campaign import Campaign
 from fairdial.core.ids import CampaignId, Instant, SellerId
 from fairdial.core.registry import RegistryForm, RegistryOrder, name_from_file
 from fairdial.core.rulebook import Rulebook
+from fairdial.core.trunk import CALLS_MAX, CALLS_PER_SECOND_MAX, TrunkSettings
 from fairdial.exceptions import (
     EngineUnavailable,
     SettingsError,
@@ -62,11 +64,10 @@ SandboxStart = Callable[[date, Instant | None], Instant]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trunk:
+class Lines:
     """Where calls go."""
 
-    host: str
-    port: int
+    trunks: tuple[TrunkSettings, ...]
     carrier: CarrierProcess | None
     """The simulated carrier, if that is where they go."""
 
@@ -146,17 +147,18 @@ async def record_time(settings: Settings, store: PostgresStore) -> Instant:
 
 
 @asynccontextmanager
-async def open_trunk(
+async def open_lines(
     settings: Settings,
     say: Say,
     *,
     people: Path | None = None,
     scenario: Path | None = None,
     seed: int = 1,
-) -> AsyncIterator[Trunk]:
-    """The trunk of the settings, or a simulated carrier in a process of its own."""
-    if settings.trunk_host is not None:
-        yield Trunk(host=settings.trunk_host, port=settings.trunk_port, carrier=None)
+) -> AsyncIterator[Lines]:
+    """The trunks of the settings, or a simulated carrier in a process of its own."""
+    if settings.trunks is not None:
+        trunks = read_trunks(settings.trunks, is_sandbox=settings.sandbox)
+        yield Lines(trunks=trunks, carrier=None)
         return
     say("starting the simulated carrier")
     folder = make_folder(settings.data_dir / "carrier")
@@ -165,14 +167,22 @@ async def open_trunk(
     )
     await carrier.start()
     try:
-        yield Trunk(host="127.0.0.1", port=carrier.port, carrier=carrier)
+        trunk = TrunkSettings(
+            name="simulated",
+            host="127.0.0.1",
+            port=carrier.port,
+            calls_max=CALLS_MAX,
+            calls_per_second=CALLS_PER_SECOND_MAX,
+            accepts_inbound=True,
+        )
+        yield Lines(trunks=(trunk,), carrier=carrier)
     finally:
         await carrier.stop()
 
 
 @asynccontextmanager
 async def open_floor(
-    settings: Settings, store: PostgresStore, clock: Clock, trunk: Trunk, file: CampaignFile
+    settings: Settings, store: PostgresStore, clock: Clock, lines: Lines, file: CampaignFile
 ) -> AsyncIterator[Floor]:
     """The floor with its engine running. On the way out every call is ended."""
     if file.abandoned_message is None:
@@ -182,8 +192,8 @@ async def open_floor(
         )
     telephony = SipTelephony(
         SipSettings(
-            trunk_host=trunk.host,
-            trunk_port=trunk.port,
+            trunks=lines.trunks,
+            phones=() if settings.phones is None else read_phones(settings.phones),
             local_ip=settings.sip_ip,
             sip_port=settings.sip_port,
             rtp_port_min=settings.rtp_port_min,
@@ -193,8 +203,6 @@ async def open_floor(
             messages={Message.ABANDONED: file.abandoned_message},
             caller_name=file.caller_name,
             calls_max=file.pace.calls_in_flight_max,
-            username=settings.trunk_username,
-            password=settings.password(),
         ),
         clock,
         browsers_of(settings),
@@ -215,7 +223,9 @@ async def open_floor(
     except EngineUnavailable as error:
         raise EngineUnavailable(
             f"{error}\nThe settings in force: FAIRDIAL_SIP_IP={settings.sip_ip}, "
-            f"FAIRDIAL_SIP_PORT={settings.sip_port}, calls to {trunk.host}:{trunk.port}."
+            f"FAIRDIAL_SIP_PORT={settings.sip_port}, calls to "
+            + ", ".join(f"{trunk.host}:{trunk.port}" for trunk in lines.trunks)
+            + "."
         ) from error
     try:
         yield floor
@@ -246,15 +256,26 @@ def look_at_list(settings: Settings, lead_list: Path, *, encoding: str | None = 
         pass
 
 
+def look_at_lines(settings: Settings) -> None:
+    """Read the files of trunks and phones, before anything is started for them.
+
+    Raises `SettingsError`.
+    """
+    if settings.trunks is not None:
+        read_trunks(settings.trunks, is_sandbox=settings.sandbox)
+    if settings.phones is not None:
+        read_phones(settings.phones)
+
+
 def look_at_script(settings: Settings, *, people: Path | None, scenario: Path | None) -> None:
     """Read what the simulated carrier is to play, before anything is started for it.
 
     Raises `SettingsError`, also when calls go to a trunk, which plays nothing of it.
     """
-    if settings.trunk_host is not None and (people, scenario) != (None, None):
+    if settings.trunks is not None and (people, scenario) != (None, None):
         raise SettingsError(
-            "--people and --scenario are for the simulated carrier, and calls go to "
-            f"FAIRDIAL_TRUNK_HOST={settings.trunk_host}: leave them out, or unset the variable"
+            "--people and --scenario are for the simulated carrier, and calls go to the trunks of "
+            f"FAIRDIAL_TRUNKS={settings.trunks}: leave them out, or unset the variable"
         )
     if scenario is not None:
         read_scenario(scenario)

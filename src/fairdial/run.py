@@ -143,6 +143,7 @@ async def run_campaign(
     """Dial a campaign until it is done or stopped. Raises `FairdialError` for what cannot be."""
     file = read_campaign(campaign_path)
     app.look_at_list(settings, lead_list, encoding=options.encoding)
+    app.look_at_lines(settings)
     app.look_at_script(settings, people=options.people, scenario=options.scenario)
     if options.summary is not None:
         look_at_summary(options.summary)
@@ -154,7 +155,7 @@ async def run_campaign(
 
     async with (
         app.open_store(settings, say) as store,
-        _at_work(settings, store, file, options, say) as (floor, trunk, phones),
+        _at_work(settings, store, file, options, say) as (floor, lines, phones),
     ):
         keys = app.audit_keys(settings)
         await make_checkpoint(store, keys, floor.clock.now())
@@ -186,7 +187,7 @@ async def run_campaign(
                 f"{error}\nEvery call was ended. Once the database works, start again: what was "
                 "under way is recovered."
             ) from error
-        return await _sum_up(store, dialer, keys, intake, trunk, since)
+        return await _sum_up(store, dialer, keys, intake, lines, since)
 
 
 @asynccontextmanager
@@ -196,7 +197,7 @@ async def _at_work(
     file: CampaignFile,
     options: RunOptions,
     say: app.Say,
-) -> AsyncIterator[tuple[Floor, app.Trunk, PhonesProcess | None]]:
+) -> AsyncIterator[tuple[Floor, app.Lines, PhonesProcess | None]]:
     """Everything with a process of its own: carrier, agents' phones, engine."""
     clock = await app.make_clock(settings, store, sandbox_morning)
     if not settings.sandbox and not file.phones:
@@ -205,14 +206,14 @@ async def _at_work(
             '(phones = ["sip:alice@192.0.2.10"]), simulated agents work in the sandbox only'
         )
     async with (
-        app.open_trunk(
+        app.open_lines(
             settings, say, people=options.people, scenario=options.scenario, seed=options.seed
-        ) as trunk,
+        ) as lines,
         _simulated_phones(file, options, say) as phones,
     ):
         say("starting the telephony engine")
-        async with app.open_floor(settings, store, clock, trunk, file) as floor:
-            yield floor, trunk, phones
+        async with app.open_floor(settings, store, clock, lines, file) as floor:
+            yield floor, lines, phones
 
 
 @asynccontextmanager
@@ -407,7 +408,7 @@ async def _sum_up(
     dialer: Dialer,
     keys: AuditKeys,
     intake: Intake,
-    trunk: app.Trunk,
+    lines: app.Lines,
     since: Instant,
 ) -> Summary:
     picture = await take_picture(dialer, since)
@@ -417,8 +418,8 @@ async def _sum_up(
         ago_s = (dialer.floor.clock.now() - first).total_seconds()
         first_connected_s = round(time.time() - started_at() - ago_s, 2)
     carrier = None
-    if trunk.carrier is not None:
-        carrier = await asyncio.to_thread(read_log, trunk.carrier.log_path)
+    if lines.carrier is not None:
+        carrier = await asyncio.to_thread(read_log, lines.carrier.log_path)
     await make_checkpoint(store, keys, dialer.floor.clock.now())
     kept = await asyncio.to_thread(keys.kept)
     audited = await verify_audit(

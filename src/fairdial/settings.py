@@ -1,7 +1,7 @@
 """The settings: typed, frozen, read once from the environment, loud about what it cannot use.
 
-Each is an environment variable `FAIRDIAL_<NAME>`; a secret may also come from the file that
-`FAIRDIAL_TRUNK_PASSWORD_FILE` names. A variable that looks like ours and is none is an error.
+Each is an environment variable `FAIRDIAL_<NAME>`. A variable that looks like ours and is none is an
+error.
 """
 
 from __future__ import annotations
@@ -49,12 +49,10 @@ class Settings(BaseSettings):
     """A PostgreSQL server of yours (15 or newer); without it an embedded one is started."""
     sandbox: bool = True
     """Test mode: only fictional numbers, only this machine. False means real calls."""
-    trunk_host: str | None = None
-    """The carrier's SIP address; without it the sandbox starts its simulated carrier."""
-    trunk_port: int = Field(default=5060, ge=1, le=65535)
-    trunk_username: str | None = None
-    trunk_password: SecretStr | None = None
-    trunk_password_file: Path | None = None
+    trunks: Path | None = None
+    """The file with your trunks; without it the sandbox starts its simulated carrier."""
+    phones: Path | None = None
+    """The file with the phones that may register with us."""
     sip_ip: str = "127.0.0.1"
     """The address our SIP and RTP use."""
     sip_port: int = Field(default=0, ge=0, le=65535)
@@ -75,19 +73,6 @@ class Settings(BaseSettings):
     audit_key_file: Path | None = None
     """The private key that signs checkpoints; without it one is made in the data folder."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-    def password(self) -> str | None:
-        """The trunk's password, from the variable or the file."""
-        if self.trunk_password is not None:
-            return self.trunk_password.get_secret_value()
-        if self.trunk_password_file is None:
-            return None
-        try:
-            return self.trunk_password_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"FAIRDIAL_TRUNK_PASSWORD_FILE: cannot read {self.trunk_password_file}: {error}"
-            ) from error
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -142,14 +127,10 @@ def _check(settings: Settings) -> None:
             f"FAIRDIAL_WEB_HOST={settings.web_host}: the live page has no log-in and shows people, "
             "so it is served on this machine alone; use 127.0.0.1 and, from afar, an SSH tunnel"
         )
-    if not settings.sandbox and settings.trunk_host is None:
+    if not settings.sandbox and settings.trunks is None:
         raise SettingsError(
-            "FAIRDIAL_SANDBOX=false means real calls and needs a carrier: set FAIRDIAL_TRUNK_HOST"
-        )
-    if settings.sandbox and not _is_loopback(settings.trunk_host or "127.0.0.1"):
-        raise SettingsError(
-            f"FAIRDIAL_TRUNK_HOST={settings.trunk_host} is not on this machine, and the sandbox "
-            "never leaves it; for real calls set FAIRDIAL_SANDBOX=false"
+            "FAIRDIAL_SANDBOX=false means real calls and needs a carrier: name the file with your "
+            "trunks in FAIRDIAL_TRUNKS"
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.adapters.asterisk.asterisk_cast import asterisk_world
-from tests.adapters.sip.sip_cast import RealClock, free_port
+from tests.adapters.sip.sip_cast import RealClock, free_port, trunk
 
 from fairdial.adapters.memory.telephony import MemoryTelephony
 from fairdial.adapters.sip.telephony import SipSettings, SipTelephony
@@ -44,8 +44,7 @@ async def _embedded(folder: Path, recording: Path) -> World:
     port = await exchange.start()
     sip_port = free_port()
     settings = SipSettings(
-        trunk_host=HERE,
-        trunk_port=port,
+        trunks=(trunk(port, accepts_inbound=True),),
         local_ip=HERE,
         sip_port=sip_port,
         rtp_port_min=20000,

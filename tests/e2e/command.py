@@ -203,6 +203,15 @@ abandoned = "{EXAMPLES / "abandoned.wav"}"
         self._started.append(Command(arguments, {**self.environ, **given}, folder, before, window))
         return self._started[-1]
 
+    def write_trunk(self, port: int, host: str = HERE) -> Path:
+        """A file with one trunk, which is not asked for its health; returns its path."""
+        path = self.folder / "trunks.toml"
+        path.write_text(
+            f'[[trunk]]\nname = "carrier"\nhost = "{host}"\nport = {port}\noptions_s = 0\n'
+            "calls_per_second = 200\n"
+        )
+        return path
+
     def dial(
         self,
         *options: str | Path,

@@ -18,6 +18,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from tests.adapters.sip.sip_cast import trunk
 from tests.flow.cast import MORNING, RULE_FILES, RULEBOOK, a_campaign
 
 from fairdial.adapters.carrier.processes import CarrierProcess
@@ -138,8 +139,7 @@ async def an_exchange(database_url: str, folder: Path, scenario: str) -> AsyncIt
         opened.push_async_callback(carrier.stop)
         telephony = SipTelephony(
             SipSettings(
-                trunk_host="127.0.0.1",
-                trunk_port=carrier.port,
+                trunks=(trunk(carrier.port),),
                 local_ip="127.0.0.1",
                 sip_port=0,
                 rtp_port_min=20000,

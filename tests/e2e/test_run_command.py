@@ -174,15 +174,22 @@ def test_a_campaign_with_an_unknown_key_is_refused_with_its_line(ready: Installa
 @pytest.mark.parametrize(
     ("setting", "value", "words"),
     [
-        ("trunk_hst", "127.0.0.1", ("FAIRDIAL_TRUNK_HST", "did you mean FAIRDIAL_TRUNK_HOST?")),
+        ("trunk", "trunks.toml", ("FAIRDIAL_TRUNK ", "did you mean FAIRDIAL_TRUNKS?")),
         ("sip_port", "99999", ("FAIRDIAL_SIP_PORT", "99999")),
-        ("trunk_host", "203.0.113.5", ("FAIRDIAL_TRUNK_HOST", "FAIRDIAL_SANDBOX=false")),
+        ("trunks", "no-such.toml", ("no-such.toml cannot be read",)),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_by_name(
     ready: Installation, setting: str, value: str, words: tuple[str, ...]
 ) -> None:
     assert_refused(ready.dial(settings={setting: value}), UNUSABLE, *words)
+    assert_nothing_began(ready)
+
+
+def test_the_sandbox_calls_no_trunk_elsewhere(ready: Installation) -> None:
+    trunks = ready.write_trunk(5060, host="203.0.113.5")
+    command = ready.dial(settings={"trunks": trunks})
+    assert_refused(command, UNUSABLE, "trunk carrier", "203.0.113.5", "FAIRDIAL_SANDBOX=false")
     assert_nothing_began(ready)
 
 
@@ -211,8 +218,9 @@ def test_an_option_that_cannot_be_is_refused_before_anything_starts(
 
 
 def test_a_script_for_the_simulated_carrier_is_refused_beside_a_trunk(ready: Installation) -> None:
-    command = ready.dial("--scenario", ready.write_scenario({}), settings={"trunk_host": HERE})
-    assert_refused(command, UNUSABLE, "--scenario", f"FAIRDIAL_TRUNK_HOST={HERE}")
+    trunks = ready.write_trunk(5060)
+    command = ready.dial("--scenario", ready.write_scenario({}), settings={"trunks": trunks})
+    assert_refused(command, UNUSABLE, "--scenario", f"FAIRDIAL_TRUNKS={trunks}")
     assert_nothing_began(ready)
 
 
@@ -302,7 +310,7 @@ def test_a_disk_that_fills_up_ends_every_call_and_the_next_run_recovers(
     does = {number: {0: TALKS, 5: RINGS}.get(n % 10, BUSY) for n, number in enumerate(NUMBERS)}
     # The carrier is another company: its disk is another one.
     with _small_disk(ready) as disk, Carrier(tmp_path, ready.write_scenario(does)) as carrier:
-        trunk = {"trunk_host": HERE, "trunk_port": carrier.port}
+        trunk = {"trunks": ready.write_trunk(carrier.port)}
         command = ready.dial(settings=trunk)
         command.until(lambda: len(carrier.events("answered")) >= 3)
         full_at = time.time()

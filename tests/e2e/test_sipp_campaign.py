@@ -102,7 +102,7 @@ def _play(installation: Installation, ear: socket.socket) -> Played:
     folder, port = installation.folder / "sipp", free_port()
     sipp = _start_sipp(folder, port, ear_port=ear.getsockname()[1])
     try:
-        command = installation.dial(settings={"trunk_host": HERE, "trunk_port": port})
+        command = installation.dial(settings={"trunks": installation.write_trunk(port)})
         exit_code = command.ended()
         sipp_exit_code = sipp.wait(20)
     finally:

@@ -144,11 +144,15 @@ class Run:
         self.summary = data.parent / "summary.json"
         self._out = data.parent / "run.out"
         self._campaign, self._leads = campaign, leads
+        trunks = data.with_name("trunks.toml")
+        trunks.write_text(
+            f'[[trunk]]\nname = "carrier"\nhost = "127.0.0.1"\nport = {port}\n'
+            "calls_per_second = 200\n"
+        )
         self._environment = {
             **os.environ,
             "FAIRDIAL_DATA_DIR": str(data),
-            "FAIRDIAL_TRUNK_HOST": "127.0.0.1",
-            "FAIRDIAL_TRUNK_PORT": str(port),
+            "FAIRDIAL_TRUNKS": str(trunks),
         }
 
     async def start(self, *, calls: int) -> asyncio.subprocess.Process:

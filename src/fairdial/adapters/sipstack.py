@@ -15,6 +15,8 @@ What of sippy 2.5.0 is set right here, and only here:
 - Messages leave at once and in order, where sippy hands them to three racing threads, and all of
   them leave before the port closes.
 - Nothing is written to /var/log, stdout or stderr: reports go to the log `fairdial.sip`.
+- A message that no parser can read, or that is larger than any real one, is dropped and counted.
+  What sippy remembers of single messages has a bound, whatever is sent to the port.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from collections.abc import Callable
 from functools import partial
 from hashlib import md5
 from signal import SIGURG
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import sippy.Core.Exceptions
 import sippy.SipMsg
@@ -54,6 +56,10 @@ T = TypeVar("T")
 
 _TICKS_PER_S = 100.0
 """How often sippy looks at its timers. It wakes at once for packets and for `run`."""
+MESSAGE_BYTES_MAX = 8_191
+"""A larger message is dropped: sippy reads no more of it, and real ones have under 4,000 bytes."""
+_REMEMBERED_MAX = 20_000
+"""Messages whose repetition is recognised; sippy forgets by time alone, and floods have little."""
 _PORT_TRIES = 50
 _STOP_S = 5.0
 
@@ -148,6 +154,16 @@ class _Server(Udp_server):  # type: ignore[misc]  # sippy is untyped
         super().shutdown()
 
 
+class Gate(Protocol):
+    """Who may send us messages, and how many. Both calls come in sippy's thread."""
+
+    def admits(self, data: bytes, source: tuple[str, int], /) -> bool:
+        """Whether a message is looked at; before it is parsed."""
+
+    def unreadable(self, source: tuple[str, int], failure: Exception, /) -> None:
+        """A message could not be read, or not be answered."""
+
+
 class _Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy is untyped
     """sippy's transaction layer with the corrections named at the top of this module."""
 
@@ -158,8 +174,10 @@ class _Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy is un
         config: dict[str, Any],
         on_request: Callable[[Any, Any], Any],
         on_stray: Callable[[Any], None] | None,
+        gate: Gate | None,
     ) -> None:
         self._on_stray = on_stray
+        self._gate = gate
         self._held_back: list[tuple[Any, ...]] | None = None
         super().__init__(config, on_request)
 
@@ -172,6 +190,20 @@ class _Transactions(SipTransactionManager):  # type: ignore[misc]  # sippy is un
     def handleIncoming(  # noqa: N802  # sippy's
         self, data_in: bytes, ra: Any, server: Any, rtime: Any
     ) -> None:
+        """Read a message, unless it is none, or more than its sender may send."""
+        source = (str(ra.address[0]), int(ra.address[1]))
+        if self._gate is not None and not self._gate.admits(data_in, source):
+            return
+        if len(self.l1rcache) > _REMEMBERED_MAX:
+            self.rCachePurge()
+        try:
+            self._read(data_in, ra, server, rtime)
+        except Exception as failure:  # a parser of foreign text raises anything
+            if self._gate is None:
+                raise
+            self._gate.unreadable(source, failure)
+
+    def _read(self, data_in: bytes, ra: Any, server: Any, rtime: Any) -> None:
         """Let `on_stray` see final responses to an INVITE that no transaction waits for."""
         if (
             self._on_stray is not None
@@ -325,6 +357,7 @@ class SipStack:
         user_agent: str,
         on_request: Callable[[Any, Any], Any],
         on_stray: Callable[[Any], None] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         """Describe the port; nothing is opened before `start`. Port 0 means any free one.
 
@@ -342,6 +375,7 @@ class SipStack:
         }
         self._on_request = on_request
         self._on_stray = on_stray
+        self._gate = gate
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_up = False
 
@@ -410,6 +444,32 @@ class SipStack:
         self.run(work)
         return await asyncio.wait_for(future, 2 * _STOP_S)
 
+    async def request(self, build: Callable[[], Any], *, within_s: float) -> Any | None:
+        """Send a request outside of any call; its final response, or None when there is none.
+
+        `build` is called in sippy's thread and returns the request.
+        """
+        loop = asyncio.get_running_loop()
+        replied: asyncio.Future[Any] = loop.create_future()
+
+        def settle(response: Any) -> None:
+            if not replied.done():
+                replied.set_result(response)
+
+        def take(response: Any) -> None:
+            # sippy makes a 408 of its own when nothing came; that one came from nowhere.
+            if response.getSCode()[0] >= 200:
+                self.post(settle, response if response.source is not None else None)
+
+        def start() -> None:
+            self.config["_sip_tm"].newTransaction(build(), resp_cb=take)
+
+        await self.call(start)
+        try:
+            return await asyncio.wait_for(replied, within_s)
+        except TimeoutError:
+            return None
+
     def send(self, message: str, address: tuple[str, int]) -> None:
         """Send a message as it stands, outside of any transaction. In sippy's thread only."""
         self.config["_sip_tm"].l4r.getServer(address).send_to(message, address)
@@ -421,7 +481,7 @@ class SipStack:
             self.config["_sip_port"] = port
             try:
                 self.config["_sip_tm"] = _Transactions(
-                    self.config, self._on_request, self._on_stray
+                    self.config, self._on_request, self._on_stray, self._gate
                 )
             except OSError as failure:
                 # Between our claim and sippy's bind somebody else took a free port.

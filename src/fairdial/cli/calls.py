@@ -48,11 +48,11 @@ def demo(
     from fairdial.run import RunOptions
 
     settings = settings_in_force()
-    if not settings.sandbox or settings.trunk_host is not None:
+    if not settings.sandbox or settings.trunks is not None:
         fail(
             SettingsError(
                 "the demo runs in the sandbox with its simulated carrier: unset "
-                "FAIRDIAL_SANDBOX and FAIRDIAL_TRUNK_HOST"
+                "FAIRDIAL_SANDBOX and FAIRDIAL_TRUNKS"
             )
         )
     files = guarded(lambda: _demo_files(settings.data_dir / "demo", leads, seed))
@@ -102,7 +102,7 @@ def run(
     scenario: Scenario = None,
     seed: Seed = 1,
 ) -> None:
-    """Dial a campaign from your own files, in the sandbox or over the trunk of your settings."""
+    """Dial a campaign from your own files, in the sandbox or over the trunks of your settings."""
     from fairdial.run import RunOptions
 
     options = RunOptions(

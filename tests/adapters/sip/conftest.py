@@ -31,6 +31,7 @@ from .sip_cast import (
     RealClock,
     Sipp,
     free_port,
+    trunk,
 )
 
 
@@ -51,8 +52,7 @@ def message_file(tmp_path: Path) -> Path:
 def settings(tmp_path: Path, message_file: Path) -> SipSettings:
     """A sandbox whose trunk leads to a free port of this machine."""
     return SipSettings(
-        trunk_host=HERE,
-        trunk_port=free_port(),
+        trunks=(trunk(free_port()),),
         local_ip=HERE,
         sip_port=0,
         rtp_port_min=20000,
@@ -113,7 +113,7 @@ def sipp(settings: SipSettings, tmp_path: Path) -> Iterator[PlaySipp]:
         for key, value in given.items():
             scenario = scenario.replace(f"[{key}]", str(value))
         (folder / "scenario.xml").write_text(scenario)
-        port = port or settings.trunk_port
+        port = port or settings.trunks[0].port
         options = f"-sf scenario.xml -i {HERE} -p {port} -m {calls} -timeout 20s -timeout_error"
         traces = "-trace_msg -message_file messages.log -trace_err -error_file errors.log"
         # Until SIPp listens, an INVITE is lost and sent again half a second later: that is SIP.

@@ -30,6 +30,7 @@ from fairdial.core.ids import (
 )
 from fairdial.core.lead import LineType, Party, StatedLocation
 from fairdial.core.permit import PERMIT_LIFE, Permit
+from fairdial.core.trunk import TrunkSettings
 from fairdial.media import g711, rtcp, rtp
 from fairdial.media.rtp import RtpPacket
 from fairdial.ports import (
@@ -106,6 +107,12 @@ def permit(
         verdicts=(),
         facts=facts,
     )
+
+
+def trunk(port: int, name: str = "carrier", **more: Any) -> TrunkSettings:
+    """A trunk on this machine that is not asked for its health."""
+    given = {"host": HERE, "options_s": 0.0, "calls_per_second": 200.0, "calls_max": 500, **more}
+    return TrunkSettings(name=name, port=port, **given)
 
 
 def free_port() -> int:

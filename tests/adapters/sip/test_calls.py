@@ -10,6 +10,7 @@ from hashlib import md5
 
 import pytest
 
+from fairdial.adapters.sip.settings import SipSettings
 from fairdial.ports import (
     CallAnswered,
     CallDialed,
@@ -30,6 +31,7 @@ from .sip_cast import (
     PlaySipp,
     invites,
     permit,
+    trunk,
     words,
 )
 
@@ -67,7 +69,7 @@ async def test_the_invite_names_attempt_number_and_caller(line: Line, sipp: Play
     await line.until_told(CallEnded, attempt)
     await carrier.played()
     said = carrier.said()
-    port = line.telephony._settings.trunk_port
+    port = line.telephony._settings.trunks[0].port
     assert f"INVITE sip:{NUMBER}@{HERE}:{port} SIP/2.0" in said
     assert re.search(rf"^Call-ID: {attempt}\s*$", said, re.MULTILINE)
     assert re.search(rf'^From: "Alder Solar" <sip:\{CALLER_ID}@{HERE}>;tag=', said, re.MULTILINE)
@@ -75,14 +77,15 @@ async def test_the_invite_names_attempt_number_and_caller(line: Line, sipp: Play
 
 
 async def test_a_trunk_with_a_name_is_called_by_its_name(
-    open_line: OpenLine, sipp: PlaySipp
+    open_line: OpenLine, sipp: PlaySipp, settings: SipSettings
 ) -> None:
     carrier = sipp("hangs_up")
-    async with open_line(trunk_host="localhost") as line:
+    named = trunk(settings.trunks[0].port, host="localhost")
+    async with open_line(trunks=(named,)) as line:
         attempt = await line.call(permit())
         await line.until_told(CallEnded, attempt)
         await carrier.played()
-        port = line.telephony._settings.trunk_port
+        port = line.telephony._settings.trunks[0].port
     assert f"INVITE sip:{NUMBER}@localhost:{port} SIP/2.0" in carrier.said()
     assert f"To: <sip:{NUMBER}@localhost>" in carrier.said()
 
@@ -187,7 +190,7 @@ async def test_a_silent_carrier_ends_the_call_and_is_left_alone(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as carrier:
         carrier.bind((HERE, 0))
         carrier.setblocking(False)
-        async with open_line(trunk_port=carrier.getsockname()[1]) as line:
+        async with open_line(trunks=(trunk(carrier.getsockname()[1]),)) as line:
             attempt = await line.call(permit())
             assert await _end(line, attempt) == (
                 EndCause.NO_RESPONSE,

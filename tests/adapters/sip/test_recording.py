@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairdial.adapters.recording import LEFT, RIGHT, Ended, Recording, Tape, Writer
 from fairdial.adapters import recording
+from fairdial.adapters.recording import LEFT, RIGHT, Ended, Recording, Tape, Writer
 from fairdial.core.ids import RecordingId
 from fairdial.exceptions import FairdialError
 from fairdial.media import g711, mixing

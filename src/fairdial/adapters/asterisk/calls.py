@@ -262,7 +262,7 @@ class CallLeg(OutsideLeg):
 
     def _choose(self) -> TrunkChoice | NoTrunk:
         """Take the next trunk, with a channel of its own: an earlier one may be in teardown."""
-        choice = self.board.trunks.choose(self.node, until=self._until, tried=self._tried)
+        choice = self.board.trunks.choose_for(self.node, until=self._until, tried=self._tried)
         if isinstance(choice, TrunkChoice):
             if self._tried:
                 self.board.trunks.ended(self.trunk)
@@ -370,13 +370,13 @@ class CallLeg(OutsideLeg):
     def _rings(self) -> None:
         if self._state is _State.DIALING:
             self._state = _State.RINGING
-            self.board.trunks.answered(self.trunk, "it rang")
+            self.board.trunks.alive(self.trunk, "it rang")
             self._timer.set(self._ring_s, self._no_answer)
             self.board.tell(CallRinging(attempt_id=self.id, at=self.board.clock.now()))
 
     def _picked_up(self) -> None:
         if self._state in (_State.DIALING, _State.RINGING):
-            self.board.trunks.answered(self.trunk, "a call was answered")
+            self.board.trunks.alive(self.trunk, "a call was answered")
             self._answered()
             at = self._up_at or self.board.clock.now()
             self.board.tell(CallAnswered(attempt_id=self.id, at=at))
@@ -388,7 +388,7 @@ class CallLeg(OutsideLeg):
     def _failed(self, cause: int, status: int, raw: str) -> None:
         if self._state is _State.DIALING:
             if status in (0, 408) and cause in (0, 18, 19, 102):
-                self.board.trunks.silent(self.trunk)
+                self.board.trunks.silent(self.trunk, "no reply to our INVITE")
                 if self._next_trunk():
                     return
                 self.finish(EndCause.NO_RESPONSE, f"no reply to our INVITE; {raw}")

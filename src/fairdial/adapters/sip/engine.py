@@ -13,17 +13,31 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from fairdial.adapters.recording import Ended, Recording, Writer
 from fairdial.adapters.sip.browser_leg import BrowserLeg
 from fairdial.adapters.sip.conversation import Conversations
-from fairdial.adapters.sip.legs import CallLeg, PhoneLeg, phone_parts
+from fairdial.adapters.sip.incoming import Incoming, Offer
+from fairdial.adapters.sip.legs import (
+    CallLeg,
+    InboundLeg,
+    PhoneAt,
+    PhoneLeg,
+    Wish,
+    phone_parts,
+)
 from fairdial.adapters.sip.media import MediaPort
+from fairdial.adapters.sip.registrar import Registrar
+from fairdial.adapters.sip.resolve import resolve
 from fairdial.adapters.sip.settings import SipSettings, load_message
+from fairdial.adapters.sip.trunks import Trunks
 from fairdial.adapters.sipstack import SipStack
 from fairdial.adapters.wirelog import WireLog
+from fairdial.core.phone import registered_name
+from fairdial.core.trunk import is_loopback
 from fairdial.exceptions import EngineUnavailable
 from fairdial.media import g711, sdp, sounds
 from fairdial.ports import Message, Part
@@ -32,7 +46,6 @@ Emit = Callable[[dict[str, Any]], None]
 
 _log = logging.getLogger("fairdial.sip.audio")
 
-_NAME_RESOLUTION_S = 3.0
 _DIALED_KEPT = 200_000
 """Attempts remembered as dialed: more than an hour of them, and a permit lives for seconds."""
 
@@ -46,20 +59,23 @@ class Engine:
         stack: SipStack,
         log: WireLog,
         *,
-        trunk: tuple[str, int],
+        registrar: Registrar,
+        on_known: Callable[[str], None],
         dialed: Iterable[str],
         emit: Emit,
     ) -> None:
         """An engine without calls. `dialed` are attempts of earlier runs, not to be dialed again.
 
-        `trunk` is the trunk's IPv4 address and port.
+        `on_known` is told the addresses that trunks send from.
         """
         self.settings = settings
         self.stack = stack
         self.log = log
-        self.trunk = trunk
         self.emit = emit
+        self.trunks = Trunks(settings.trunks, stack, on_change=self._tell_trunk, on_known=on_known)
+        self._registrar = registrar
         self.calls: dict[str, CallLeg] = {}
+        self.inbound: dict[str, InboundLeg] = {}
         self.agents: dict[str, PhoneLeg | BrowserLeg] = {}
         self._dialed = dict.fromkeys(dialed)
         # The silence behind the last word is time to press a key, and belongs to the message: one
@@ -71,36 +87,24 @@ class Engine:
         self._conversations = Conversations(music=music)
         self._writer = Writer()
 
-    def call(self, call: str) -> CallLeg | None:
+    def call(self, call: str) -> CallLeg | InboundLeg | None:
         """A call of either direction, by its id."""
-        return self.calls.get(call)
+        return self.calls.get(call) or self.inbound.get(call)
 
-    def dial(
-        self,
-        attempt: str,
-        number: str,
-        caller_id: str,
-        ring_s: float,
-        *,
-        until: float,
-        detect: bool,
-        identity: str,
-    ) -> None:
-        """Place a call, unless this attempt was dialed before: then this is a harmless resend.
-
-        `until` is the end of the permit by the monotonic clock; after it nothing is sent.
-        """
+    def dial(self, wish: Wish) -> None:
+        """Place a call, unless this attempt was dialed before: then this is a harmless resend."""
+        attempt = wish.attempt
         if attempt in self._dialed:
             return
         self._dialed[attempt] = None
         if len(self._dialed) > _DIALED_KEPT:
             self._dialed.pop(next(iter(self._dialed)))
-        if time.monotonic() >= until:
+        if time.monotonic() >= wish.until:
             self.tell(
                 "not_dialed", attempt=attempt, why="the permit ended before the engine dialed"
             )
             return
-        if len(self.calls) >= self.settings.calls_max:
+        if self._is_full():
             self.tell(
                 "not_dialed",
                 attempt=attempt,
@@ -112,14 +116,36 @@ class Engine:
         except EngineUnavailable as failure:
             self.tell("not_dialed", attempt=attempt, why=str(failure))
             return
-        self.calls[attempt] = CallLeg(self, attempt, number, caller_id, ring_s, media)
+        leg = CallLeg(self, wish, media)
+        if not leg.is_over:
+            self.calls[attempt] = leg
+
+    def offer_inbound(self, incoming: Incoming, inbound: str, offer: Offer) -> None:
+        """Somebody rings us up, over a trunk that may."""
+        if self._is_full() or sdp.parse(offer.sdp) is None:
+            incoming.listener = _NOBODY
+            if self._is_full():
+                incoming.refuse(503, "Service Unavailable")
+            else:
+                incoming.refuse(488, "Not Acceptable Here")
+            return
+        try:
+            media = self.open_media()
+        except EngineUnavailable:
+            incoming.listener = _NOBODY
+            incoming.refuse(503, "Service Unavailable")
+            return
+        self.inbound[inbound] = InboundLeg(self, inbound, incoming, offer, media)
 
     def answer(self, inbound: str) -> None:
-        """Answer a call that is offered to us: none is, this engine declines them all."""
+        """Answer a call that is offered to us."""
+        leg = self.inbound.get(inbound)
+        if leg is not None:
+            leg.answer()
 
     def hang_up(self, call: str) -> None:
         """CANCEL, BYE or a refusal."""
-        leg = self.calls.get(call)
+        leg = self.call(call)
         if leg is not None:
             leg.hang_up()
 
@@ -201,27 +227,17 @@ class Engine:
 
     def trunk_status(self) -> list[dict[str, Any]]:
         """The trunks in the order in which they are tried, as values of `TrunkStatus`."""
-        settings = self.settings
-        return [
-            {
-                "name": settings.trunk_host,
-                "is_up": True,
-                "why": "",
-                "calls": len(self.calls),
-                "calls_max": settings.calls_max,
-                "calls_per_second": float(settings.calls_max),
-            }
-        ]
+        return [asdict(status) for status in self.trunks.status()]
 
     async def connect_agent(self, session: str, phone: str) -> None:
         """Nail up an agent's leg, unless there is one already."""
         if session in self.agents:
             return
         try:
-            address = await _phone_address(phone)
+            at = await self._phone_at(phone)
             if session in self.agents:
                 return
-            self.agents[session] = PhoneLeg(self, session, phone, address, self.open_media())
+            self.agents[session] = PhoneLeg(self, session, at, self.open_media())
         except EngineUnavailable as failure:
             self.tell("agent_down", session=session, why=str(failure))
 
@@ -262,11 +278,15 @@ class Engine:
 
     def live(self) -> dict[str, list[str]]:
         """What is there right now."""
-        return {"attempts": list(self.calls), "sessions": list(self.agents), "inbound": []}
+        return {
+            "attempts": list(self.calls),
+            "sessions": list(self.agents),
+            "inbound": list(self.inbound),
+        }
 
     def hang_up_all(self) -> None:
         """CANCEL and BYE to everybody."""
-        for call in list(self.calls.values()):
+        for call in [*self.calls.values(), *self.inbound.values()]:
             call.hang_up()
         for session in list(self.agents):
             self.disconnect_agent(session)
@@ -274,11 +294,11 @@ class Engine:
     def tick(self) -> None:
         """Once a second: end calls whose audio is gone, and keep silent legs alive."""
         now = asyncio.get_running_loop().time()
-        for call in list(self.calls.values()):
+        for call in [*self.calls.values(), *self.inbound.values()]:
             call.check_media(now)
         for agent in list(self.agents.values()):
             agent.check_media(now)
-        for leg in [*self.calls.values(), *self.agents.values()]:
+        for leg in [*self.calls.values(), *self.inbound.values(), *self.agents.values()]:
             leg.media.keep_alive()
 
         for conversation in self._conversations:
@@ -303,6 +323,18 @@ class Engine:
         ip = self.settings.local_ip
         return sdp.build(ip=ip, port=media.port, session_id=secrets.randbits(31))
 
+    def answer_to(self, media: MediaPort, offer: sdp.Sdp) -> str:
+        """Our description of a leg's audio, for an offer: its best G.711, its number of events."""
+        event = offer.event_type
+        types = offer.audio_types[:1] if event is None else (*offer.audio_types[:1], event)
+        return sdp.build(
+            ip=self.settings.local_ip,
+            port=media.port,
+            session_id=secrets.randbits(31),
+            payload_types=types,
+            event_type=event or sdp.TELEPHONE_EVENT,
+        )
+
     def drop(self, media: MediaPort) -> None:
         """Close a leg's audio; it leaves its conversation, which ends if it was the outside."""
         self._conversations.drop(media)
@@ -311,7 +343,30 @@ class Engine:
 
     def _about(self, call: str) -> dict[str, str]:
         """How events name a call."""
-        return {"attempt": call}
+        return {"inbound": call} if call in self.inbound else {"attempt": call}
+
+    def _is_full(self) -> bool:
+        return len(self.calls) + len(self.inbound) >= self.settings.calls_max
+
+    def _tell_trunk(self, name: str, is_up: bool, why: str) -> None:
+        self.tell("trunk", trunk=name, is_up=is_up, why=why)
+
+    async def _phone_at(self, phone: str) -> PhoneAt:
+        """Where a phone of ours is reached. Raises `EngineUnavailable`."""
+        name = registered_name(phone)
+        if name is not None:
+            place = self._registrar.find(name)
+            if place is None:
+                raise EngineUnavailable(
+                    f"the phone {name} is not registered: look at its account, and at its server, "
+                    f"which must be {self.settings.local_ip}:{self.stack.port}"
+                )
+            return PhoneAt(user=place.user, host=place.address[0], address=place.address)
+        parts = phone_parts(phone)
+        address = await resolve(parts["host"], int(parts["port"]))
+        if self.settings.is_sandbox and not is_loopback(address[0]):
+            raise EngineUnavailable(f"{phone!r} is not on this machine; the sandbox stays on it")
+        return PhoneAt(user=parts["user"], host=parts["host"], address=address)
 
     def _set_paused(self, call: str, *, is_paused: bool) -> None:
         conversation = self._conversations.find(call)
@@ -329,20 +384,14 @@ class Engine:
         )
 
 
-async def _phone_address(phone: str) -> tuple[str, int]:
-    """Where an agent's phone is reached. Raises `EngineUnavailable`."""
-    parts = phone_parts(phone)
-    return await resolve(parts["host"], int(parts["port"]))
+class _Nobody:
+    """Listens to a call that is refused at once."""
+
+    def on_media(self, _sdp: str) -> None:
+        """Of no interest."""
+
+    def on_gone(self, *, was_answered: bool) -> None:
+        """Of no interest."""
 
 
-async def resolve(host: str, port: int) -> tuple[str, int]:
-    """The IPv4 address of a host. Raises `EngineUnavailable` when its name leads nowhere."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(_NAME_RESOLUTION_S):
-            found = await loop.getaddrinfo(host, port, family=2)
-    except (OSError, TimeoutError) as failure:
-        raise EngineUnavailable(
-            f"{host} cannot be found ({failure}): check the name, or write an IPv4 address"
-        ) from failure
-    return str(found[0][4][0]), port
+_NOBODY = _Nobody()

@@ -1,4 +1,4 @@
-"""The legs of one engine: a called party's, and a phone's of ours, from INVITE to end.
+"""The legs of one engine: a called party's, a caller's, and a phone's of ours, from INVITE to end.
 
 A leg has a dialog (its SIP side), audio and one timer. A call is told of once at each step, and its
 end exactly once, however the network's messages cross. Runs in asyncio's thread.
@@ -10,13 +10,17 @@ import asyncio
 import contextlib
 import re
 import secrets
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from fairdial.adapters import causes
 from fairdial.adapters.sip.dialog import Dialog, Invitation
+from fairdial.adapters.sip.incoming import Incoming, Offer
 from fairdial.adapters.sip.media import MediaPort
+from fairdial.core.trunk import NoTrunk, as_dialed, as_shown
 from fairdial.exceptions import EngineUnavailable
 from fairdial.media import sdp
 from fairdial.ports import EndCause
@@ -33,7 +37,12 @@ _DIGITS_MAX = 500
 """Keys told of one call: more than a person can press while a message plays. The rest is noise."""
 
 
+_TRUNK_FAULTS = frozenset({500, 502, 503, 504})
+"""Final responses by which a trunk says that it cannot, before anything rang: another may."""
+
+
 class _State(StrEnum):
+    WAITING = "waiting"
     DIALING = "dialing"
     RINGING = "ringing"
     ANSWERED = "answered"
@@ -42,7 +51,7 @@ class _State(StrEnum):
 
 
 class Leg:
-    """What a called party's leg and an agent's have in common: a dialog, audio and one timer."""
+    """What every leg has: a dialog, audio and one timer."""
 
     def __init__(self, engine: Engine, leg: str, media: MediaPort) -> None:
         self.engine = engine
@@ -74,121 +83,247 @@ class Leg:
             self.media.set_peer(peer)
 
 
-class CallLeg(Leg):
-    """The leg of a called party, from the INVITE to the one event that says how it ended."""
+class OutsideLeg(Leg):
+    """The leg of somebody who is no phone of ours, in either direction, once it is answered."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        attempt: str,
-        number: str,
-        caller_id: str,
-        ring_s: float,
-        media: MediaPort,
-    ) -> None:
-        super().__init__(engine, attempt, media)
-        self._ring_s = ring_s
-        self._state = _State.DIALING
-        self._answered_at = 0.0
-        self._intent = (EndCause.CANCELLED, "")
+    def __init__(self, engine: Engine, call: str, media: MediaPort) -> None:
+        super().__init__(engine, call, media)
+        self.answered_at = 0.0
         self._digits = 0
         media.on_digit = self._on_digit
-        settings = engine.settings
-        invitation = Invitation(
-            call_id=attempt,
-            user=number,
-            address=engine.trunk,
-            host=settings.trunk_host,
-            caller_user=caller_id,
-            caller_name=displayable(settings.caller_name),
-            sdp=engine.offer(media),
-            is_call=True,
-            username=settings.username,
-            password=settings.password,
-        )
-        self.dialog = Dialog(engine.stack, engine.log, invitation, self)
-        self.dialog.start()
+
+    @property
+    def about(self) -> dict[str, str]:
+        """How events name this call."""
+        raise NotImplementedError
 
     @property
     def is_answered(self) -> bool:
         """Whether somebody picked up and the call still stands."""
-        return self._state is _State.ANSWERED
+        raise NotImplementedError
 
     def hang_up(self) -> None:
-        """CANCEL or BYE as the call stands; nothing if one is under way."""
-        if self._state is _State.ANSWERED:
-            self._bye(EndCause.WE_HUNG_UP, "our BYE")
-        elif self._state in (_State.DIALING, _State.RINGING):
-            self._cancel(EndCause.CANCELLED, "our CANCEL")
+        """CANCEL, BYE or a refusal as the call stands; nothing if one is under way."""
+        raise NotImplementedError
 
     def check_media(self, now: float) -> None:
         """End an answered call that sends no audio."""
         lost_s = self.engine.settings.media_lost_s
-        if self.is_answered and now - max(self._answered_at, self.media.heard_at or 0.0) > lost_s:
-            self._bye(EndCause.MEDIA_LOST, f"our BYE: no audio for {lost_s:g} s")
+        if self.is_answered and now - max(self.answered_at, self.media.heard_at or 0.0) > lost_s:
+            self.bye(EndCause.MEDIA_LOST, f"our BYE: no audio for {lost_s:g} s")
+
+    def bye(self, cause: EndCause, raw: str) -> None:
+        """Our BYE."""
+        self.dialog.end()
+        self.finish(cause, raw)
+
+    def finish(self, cause: EndCause, raw: str, *, is_cleared: bool = True) -> None:
+        """The one end of this call."""
+        raise NotImplementedError
+
+    def on_expired(self) -> None:
+        """Nobody refreshed the session, and our BYE went out."""
+        self.finish(EndCause.MEDIA_LOST, "our BYE: the session was not refreshed (RFC 4028)")
+
+    def _on_digit(self, digit: str) -> None:
+        """A key was pressed outside."""
+        self._digits += 1
+        if self.is_answered and self._digits <= _DIGITS_MAX:
+            self.engine.tell("digit", **self.about, digit=digit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A call that the dialer wants."""
+
+    attempt: str
+    number: str
+    caller_id: str
+    ring_s: float
+    until: float
+    """The end of the permit by the monotonic clock: later nothing is sent."""
+    detect: bool
+    identity: str
+
+
+class CallLeg(OutsideLeg):
+    """The leg of a called party, from the choice of a trunk to the event that says how it ended.
+
+    A trunk that fails before anything rang hands the call to the next one, under the same permit
+    and the same Call-ID. One that gave no reply at all does not: the INVITE may have arrived, and
+    no phone may ring twice.
+    """
+
+    def __init__(self, engine: Engine, wish: Wish, media: MediaPort) -> None:
+        super().__init__(engine, wish.attempt, media)
+        self._wish = wish
+        self._state = _State.WAITING
+        self._intent = (EndCause.CANCELLED, "")
+        self._trunk: str | None = None
+        """The trunk that carries the call; None while none does."""
+        self._tried: list[str] = []
+        self._was_dialed = False
+        self._refusal: tuple[EndCause, str] | None = None
+        """How the last trunk that was tried refused."""
+        self._choose()
+
+    @property
+    def about(self) -> dict[str, str]:
+        return {"attempt": self.leg}
+
+    @property
+    def is_answered(self) -> bool:
+        return self._state is _State.ANSWERED
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end was told."""
+        return self._state is _State.ENDED
+
+    def hang_up(self) -> None:
+        if self._state is _State.ANSWERED:
+            self.bye(EndCause.WE_HUNG_UP, "our BYE")
+        elif self._state in (_State.DIALING, _State.RINGING):
+            self._cancel(EndCause.CANCELLED, "our CANCEL")
+        elif self._state is _State.WAITING:
+            self._give_up("it was taken back before a trunk was free", EndCause.CANCELLED)
+
+    def _choose(self) -> None:
+        """Take the next trunk, now or when its rate allows."""
+        choice = self.engine.trunks.choose(until=self._wish.until, tried=self._tried)
+        if isinstance(choice, NoTrunk):
+            self._give_up(choice.why)
+            return
+        self._trunk = choice.name
+        self._tried.append(choice.name)
+        self._state = _State.WAITING
+        wait_s = choice.start_at - time.monotonic()
+        if wait_s > 0:
+            self.wait(wait_s, self._invite)
+        else:
+            self._invite()
+
+    def _invite(self) -> None:
+        self.forget_timer()
+        if time.monotonic() >= self._wish.until:
+            self._give_up("the permit ended before a trunk was free")
+            return
+        engine, wish = self.engine, self._wish
+        name = self._trunk
+        assert name is not None, "a trunk was chosen"
+        trunk = engine.trunks.settings(name)
+        self._state = _State.DIALING
+        shown = as_shown(trunk, wish.caller_id)
+        domain = trunk.from_domain or engine.settings.local_ip
+        headers: list[tuple[str, str]] = []
+        if trunk.asserts_identity:
+            headers.append(("P-Asserted-Identity", f"<sip:{shown}@{domain}>"))
+        if trunk.is_private:
+            headers.append(("Privacy", "id"))
+        if wish.identity:
+            headers.append(("Identity", wish.identity))
+        invitation = Invitation(
+            call_id=self.leg,
+            user=as_dialed(trunk, wish.number),
+            number=wish.number,
+            address=engine.trunks.address(name),
+            host=trunk.host,
+            caller_user=shown,
+            caller_name=displayable(engine.settings.caller_name),
+            sdp=engine.offer(self.media),
+            is_call=True,
+            username=trunk.username,
+            password=trunk.password,
+            from_domain=trunk.from_domain,
+            headers=tuple(headers),
+            session_s=trunk.session_expires_s if trunk.has_session_timer else None,
+        )
+        self.dialog = Dialog(engine.stack, engine.log, invitation, self)
+        self.dialog.start()
 
     def on_dialed(self) -> None:
-        self.engine.tell("dialed", attempt=self.leg, trunk=self.engine.settings.trunk_host)
+        self._was_dialed = True
+        self.engine.tell("dialed", attempt=self.leg, trunk=self._trunk)
         if self._state is _State.DIALING:
             self.wait(self.engine.settings.no_response_s, self._no_response)
 
     def on_not_dialed(self, why: str) -> None:
-        self._close()
-        self.engine.tell("not_dialed", attempt=self.leg, why=why)
+        self._give_up(why)
 
-    def on_progress(self, status: int) -> None:
-        if self._state is not _State.DIALING:
+    def on_progress(self, status: int, text: str) -> None:
+        if self._state not in (_State.DIALING, _State.RINGING):
+            return
+        peer = sdp.parse(text) if text else None
+        if peer is not None:
+            self.media.set_peer(peer)
+        if self._state is _State.RINGING:
             return
         if status > 100:
             self._state = _State.RINGING
+            self._vouch("it rang")
             self.engine.tell("ringing", attempt=self.leg)
-        self.wait(self._ring_s, self._no_answer)
+        self.wait(self._wish.ring_s, self._no_answer)
 
     def on_answered(self, text: str) -> None:
         if self._state is _State.CANCELLING:
             # The answer overtook our wish to end; it is followed by our BYE at once.
-            self._finish(*self._crossed())
+            self.finish(*self._crossed())
             return
         self._state = _State.ANSWERED
-        self._answered_at = asyncio.get_running_loop().time()
+        self.answered_at = asyncio.get_running_loop().time()
         self.forget_timer()
+        self._vouch("a call was answered")
         self.engine.tell("answered", attempt=self.leg)
         peer = sdp.parse(text)
         if peer is None:
-            self._bye(EndCause.FAILED, "our BYE: the answer had no usable G.711 audio")
+            self.bye(EndCause.FAILED, "our BYE: the answer had no usable G.711 audio")
             return
         self.media.set_peer(peer)
         self.media.keep_alive()
 
-    def _on_digit(self, digit: str) -> None:
-        """The called party pressed a key."""
-        self._digits += 1
-        if self.is_answered and self._digits <= _DIGITS_MAX:
-            self.engine.tell("digit", attempt=self.leg, digit=digit)
-
-    def on_refused(self, status: int, raw: str) -> None:
+    def on_refused(self, status: int, raw: str, retry_after_s: float | None) -> None:
+        name = self._trunk
+        if status == 503 and name is not None:
+            self.engine.trunks.congested(name, raw, retry_after_s)
         if self._state is _State.CANCELLING:
-            self._finish(self._intent[0], f"{self._intent[1]}; {raw}")
+            self.finish(self._intent[0], f"{self._intent[1]}; {raw}")
+        elif status in _TRUNK_FAULTS and self._state is _State.DIALING:
+            self._refusal = (causes.cause(status), raw)
+            self._leave_trunk()
+            self._choose()
         else:
-            self._finish(causes.cause(status), raw)
+            if name is not None and status not in _TRUNK_FAULTS:
+                self._vouch(raw)
+            self.finish(causes.cause(status), raw)
 
     def on_hung_up(self) -> None:
-        self._finish(EndCause.CALLED_PARTY_HUNG_UP, "SIP BYE")
+        self.finish(EndCause.CALLED_PARTY_HUNG_UP, "SIP BYE")
 
     def on_cleared(self, status: int, raw: str) -> None:
         if 200 <= status < 300:
-            self._finish(*self._crossed())
+            self.finish(*self._crossed())
         else:
-            self._finish(self._intent[0], f"{self._intent[1]}; {raw}")
+            self.finish(self._intent[0], f"{self._intent[1]}; {raw}")
+
+    def _give_up(self, why: str, cause: EndCause | None = None) -> None:
+        """No trunk takes the call: nothing was sent, or the last one refused."""
+        if self._was_dialed:
+            was, raw = self._refusal or (EndCause.FAILED, "")
+            self.finish(cause or was, f"{raw}; {why}" if raw else why)
+            return
+        self._close()
+        self.engine.tell("not_dialed", attempt=self.leg, why=why)
 
     def _no_response(self) -> None:
         self.dialog.end()
         seconds = self.engine.settings.no_response_s
-        self._finish(EndCause.NO_RESPONSE, f"no reply to our INVITE within {seconds:g} s")
+        if self._trunk is not None:
+            self.engine.trunks.silent(self._trunk, "no reply to our INVITE")
+        self.finish(EndCause.NO_RESPONSE, f"no reply to our INVITE within {seconds:g} s")
 
     def _no_answer(self) -> None:
         how = "of ringing" if self._state is _State.RINGING else "without ringing"
-        self._cancel(EndCause.NO_ANSWER, f"our CANCEL after {self._ring_s:g} s {how}")
+        self._cancel(EndCause.NO_ANSWER, f"our CANCEL after {self._wish.ring_s:g} s {how}")
 
     def _crossed(self) -> tuple[EndCause, str]:
         return self._intent[0], f"{self._intent[1]}; SIP 200 crossed it: ACK, BYE"
@@ -200,15 +335,10 @@ class CallLeg(Leg):
         self.dialog.end()
         self.wait(
             self.engine.settings.clear_s,
-            lambda: self._finish(cause, f"{raw}; no final reply", is_cleared=False),
+            lambda: self.finish(cause, f"{raw}; no final reply", is_cleared=False),
         )
 
-    def _bye(self, cause: EndCause, raw: str) -> None:
-        self.dialog.end()
-        self._finish(cause, raw)
-
-    def _finish(self, cause: EndCause, raw: str, *, is_cleared: bool = True) -> None:
-        """The one end of this call."""
+    def finish(self, cause: EndCause, raw: str, *, is_cleared: bool = True) -> None:
         if self._state is _State.ENDED:
             return
         self._close()
@@ -216,11 +346,105 @@ class CallLeg(Leg):
             self.log_end(raw)
         self.engine.tell("ended", attempt=self.leg, cause=cause.value, raw=raw)
 
+    def _vouch(self, why: str) -> None:
+        if self._trunk is not None:
+            self.engine.trunks.alive(self._trunk, why)
+
+    def _leave_trunk(self) -> None:
+        if self._trunk is not None:
+            self.engine.trunks.ended(self._trunk)
+            self._trunk = None
+
     def _close(self) -> None:
         self._state = _State.ENDED
         self.forget_timer()
+        self._leave_trunk()
         self.engine.drop(self.media)
         self.engine.calls.pop(self.leg, None)
+
+
+class InboundLeg(OutsideLeg):
+    """The leg of somebody who rings us up: it rings until the flow answers or refuses."""
+
+    dialog: Incoming  # type: ignore[assignment]  # a dialog that they began
+
+    def __init__(
+        self, engine: Engine, inbound: str, incoming: Incoming, offer: Offer, media: MediaPort
+    ) -> None:
+        super().__init__(engine, inbound, media)
+        self.dialog = incoming
+        self._state = _State.RINGING
+        self._offer = offer
+        self._peer = sdp.parse(offer.sdp)
+        incoming.listener = self
+        engine.trunks.begun(offer.trunk)
+        incoming.ring()
+        self.wait(engine.settings.inbound_ring_s, self._not_taken)
+        engine.tell(
+            "offered",
+            inbound=inbound,
+            caller=offer.caller,
+            called=offer.called,
+            trunk=offer.trunk,
+            verification=offer.verification,
+        )
+
+    @property
+    def about(self) -> dict[str, str]:
+        return {"inbound": self.leg}
+
+    @property
+    def is_answered(self) -> bool:
+        return self._state is _State.ANSWERED
+
+    def answer(self) -> None:
+        """200; a second wish changes nothing."""
+        if self._state is not _State.RINGING or self._peer is None:
+            return
+        self._state = _State.ANSWERED
+        self.answered_at = asyncio.get_running_loop().time()
+        self.forget_timer()
+        self.media.set_peer(self._peer)
+        self.dialog.answer(self.engine.answer_to(self.media, self._peer))
+        self.media.keep_alive()
+
+    def hang_up(self) -> None:
+        if self._state is _State.ANSWERED:
+            self.bye(EndCause.WE_HUNG_UP, "our BYE")
+        elif self._state is _State.RINGING:
+            self._refuse(603, "Decline", EndCause.CANCELLED)
+
+    def on_gone(self, *, was_answered: bool) -> None:
+        raw = "SIP BYE" if was_answered else "SIP CANCEL"
+        self.finish(EndCause.CALLED_PARTY_HUNG_UP, raw)
+
+    def finish(self, cause: EndCause, raw: str, *, is_cleared: bool = True) -> None:
+        if self._state is _State.ENDED:
+            return
+        self._state = _State.ENDED
+        self.forget_timer()
+        self.engine.trunks.ended(self._offer.trunk)
+        self.engine.drop(self.media)
+        self.engine.inbound.pop(self.leg, None)
+        if is_cleared:
+            self.log_end(raw)
+        self.engine.tell("ended", inbound=self.leg, cause=cause.value, raw=raw)
+
+    def _not_taken(self) -> None:
+        self._refuse(480, "Temporarily Unavailable", EndCause.NO_ANSWER)
+
+    def _refuse(self, status: int, reason: str, cause: EndCause) -> None:
+        self.dialog.refuse(status, reason)
+        self.finish(cause, f"our {status} {reason}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneAt:
+    """Where a phone of ours is called."""
+
+    user: str
+    host: str
+    address: tuple[str, int]
 
 
 class PhoneLeg(Leg):
@@ -230,8 +454,7 @@ class PhoneLeg(Leg):
         self,
         engine: Engine,
         session: str,
-        phone: str,
-        address: tuple[str, int],
+        at: PhoneAt,
         media: MediaPort,
     ) -> None:
         # A Call-ID of its own each time: the same session may come back after a lost leg.
@@ -241,12 +464,12 @@ class PhoneLeg(Leg):
         self.is_up = False
         """Whether the agent's phone was picked up and the leg stands."""
         self._up_at = 0.0
-        parts = phone_parts(phone)
         invitation = Invitation(
             call_id=self.leg,
-            user=parts["user"],
-            address=address,
-            host=parts["host"],
+            user=at.user,
+            number=at.user,
+            address=at.address,
+            host=at.host,
             caller_user="fairdial",
             caller_name=displayable(engine.settings.caller_name),
             sdp=engine.offer(media),
@@ -267,7 +490,7 @@ class PhoneLeg(Leg):
     def on_not_dialed(self, why: str) -> None:
         self._finish(why)
 
-    def on_progress(self, _status: int) -> None:
+    def on_progress(self, _status: int, _text: str) -> None:
         if not self._is_over and not self.is_up:
             self.wait(self.engine.settings.agent_ring_s, self._no_answer)
 
@@ -291,8 +514,11 @@ class PhoneLeg(Leg):
         if self.is_up and now - max(self._up_at, self.media.heard_at or 0.0) > lost_s:
             self.take_down(f"the phone sent no audio for {lost_s:g} s")
 
-    def on_refused(self, _status: int, raw: str) -> None:
+    def on_refused(self, _status: int, raw: str, _retry_after_s: float | None) -> None:
         self._finish(raw)
+
+    def on_expired(self) -> None:
+        """Never: no timer is offered to a phone of ours."""
 
     def on_hung_up(self) -> None:
         self._finish("the phone hung up (SIP BYE)")
@@ -330,7 +556,7 @@ def phone_parts(phone: str) -> dict[str, str]:
     found = _PHONE.fullmatch(phone)
     if found is None or not 0 < int(found["port"] or 5060) < 65536:
         raise EngineUnavailable(
-            f"{phone!r} is no phone that can be called: write it as sip:name@host or "
-            f"sip:name@host:port (UDP)"
+            f"{phone!r} is no phone that can be called: write it as sip:name@host, "
+            f"sip:name@host:port (UDP), or phone:name for one that registers"
         )
     return {"user": found["user"], "host": found["host"], "port": found["port"] or "5060"}

@@ -5,10 +5,18 @@ from __future__ import annotations
 import ipaddress
 import wave
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from fairdial.core.phone import PhoneAccount, phone_fault
+from fairdial.core.trunk import (
+    NumberFormat,
+    Transport,
+    TrunkSettings,
+    is_loopback,
+    trunk_fault,
+)
 from fairdial.exceptions import SettingsError
 from fairdial.media import g711
 from fairdial.ports import Message
@@ -21,13 +29,14 @@ AFTER_MESSAGE_S_MAX = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipSettings:
-    """One trunk, one set of ports, one data folder. IPv4 and UDP only."""
+    """Trunks, phones, one set of ports, one data folder. IPv4 and UDP only."""
 
-    trunk_host: str
-    """The carrier's address or name. In the sandbox a loopback address."""
-    trunk_port: int
+    trunks: tuple[TrunkSettings, ...]
+    """In the sandbox they are on this machine."""
+    phones: tuple[PhoneAccount, ...] = ()
+    """Who may register with us."""
     local_ip: str
-    """The address of this machine that the carrier sends to; never 0.0.0.0."""
+    """The address of this machine that carriers and phones send to; never 0.0.0.0."""
     sip_port: int
     """Our SIP port; 0 takes any free one."""
     rtp_port_min: int
@@ -41,13 +50,12 @@ class SipSettings:
     caller_name: str
     """What is shown with the caller ID."""
     calls_max: int
-    username: str | None = None
-    """For a trunk that asks for a digest (401, 407)."""
-    password: str | None = None
     no_response_s: float = 5.0
     """How long to wait for any reply to an INVITE, seconds."""
     agent_ring_s: float = 30.0
     """How long an agent's phone may ring, seconds."""
+    inbound_ring_s: float = 60.0
+    """How long a call to us may ring before it is refused, seconds."""
     media_lost_s: float = 10.0
     """How long an answered call, or an agent's phone, may stay without audio, seconds."""
     after_message_s: float = 3.0
@@ -62,11 +70,16 @@ class SipSettings:
 
     def check(self) -> None:
         """Raise `SettingsError` for what could not work, naming the setting and the remedy."""
-        if self.is_sandbox and not is_loopback(self.trunk_host):
-            raise SettingsError(
-                f"trunk_host is {self.trunk_host!r}: the sandbox calls only a simulated carrier "
-                f"on this machine, so it must be a loopback address such as 127.0.0.1"
-            )
+        if not self.trunks:
+            raise SettingsError("trunks is empty: name at least one")
+        for trunk in self.trunks:
+            self._check_trunk(trunk)
+        names = [trunk.name for trunk in self.trunks]
+        if len(set(names)) < len(names):
+            raise SettingsError(f"two trunks have one name, of {', '.join(names)}: choose another")
+        for phone in self.phones:
+            if (fault := phone_fault(phone)) is not None:
+                raise SettingsError(f"phone {phone.name[:80]}: {fault}")
         try:
             local = ipaddress.IPv4Address(self.local_ip)
         except ValueError as failure:
@@ -82,10 +95,9 @@ class SipSettings:
                 f"rtp_port_min..rtp_port_max is {self.rtp_port_min}..{self.rtp_port_max}: "
                 f"it must be a range within 1024..65535"
             )
-        if not 0 < self.trunk_port < 65536 or not 0 <= self.sip_port < 65536:
+        if not 0 <= self.sip_port < 65536:
             raise SettingsError(
-                f"trunk_port is {self.trunk_port} and sip_port {self.sip_port}: "
-                f"ports are 1 to 65535 (sip_port may be 0, for any free one)"
+                f"sip_port is {self.sip_port}: ports are 1 to 65535, and 0 takes any free one"
             )
         if self.calls_max < 1:
             raise SettingsError(f"calls_max is {self.calls_max}: it must be 1 or more")
@@ -94,8 +106,6 @@ class SipSettings:
                 f"after_message_s is {self.after_message_s:g}: "
                 f"it must be 0 to {AFTER_MESSAGE_S_MAX:g} seconds"
             )
-        if (self.username is None) != (self.password is None):
-            raise SettingsError("username and password of the trunk belong together: set both")
         if Message.ABANDONED not in self.messages:
             raise SettingsError("messages has no file for 'abandoned': record one")
         for path in self.messages.values():
@@ -103,12 +113,28 @@ class SipSettings:
         if self.hold_music is not None:
             load_message(self.hold_music)
 
+    def _check_trunk(self, trunk: TrunkSettings) -> None:
+        if (fault := trunk_fault(trunk)) is not None:
+            raise SettingsError(f"trunk {trunk.name[:80]}: {fault}")
+        if self.is_sandbox and not is_loopback(trunk.host):
+            raise SettingsError(
+                f"trunk {trunk.name} leads to {trunk.host}: the sandbox calls only a simulated "
+                f"carrier on this machine, so it must be a loopback address such as 127.0.0.1"
+            )
+        if trunk.transport is not Transport.UDP:
+            raise SettingsError(
+                f"trunk {trunk.name}: transport is {trunk.transport.value}, and the embedded "
+                f"engine speaks UDP alone: let Asterisk carry this trunk (FAIRDIAL_ENGINE=asterisk)"
+            )
+
     def to_wire(self) -> dict[str, Any]:
         """As JSON values, for the engine's process."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["data_dir"] = str(self.data_dir)
         values["hold_music"] = None if self.hold_music is None else str(self.hold_music)
         values["messages"] = {m.value: str(path) for m, path in self.messages.items()}
+        values["trunks"] = [asdict(trunk) for trunk in self.trunks]
+        values["phones"] = [asdict(phone) for phone in self.phones]
         return values
 
     @classmethod
@@ -120,17 +146,23 @@ class SipSettings:
             "data_dir": Path(values["data_dir"]),
             "hold_music": None if music is None else Path(music),
         }
-        return cls(**{**values, **paths, "messages": messages})
+        lines = {
+            "trunks": tuple(_trunk(trunk) for trunk in values["trunks"]),
+            "phones": tuple(PhoneAccount(**phone) for phone in values["phones"]),
+        }
+        return cls(**{**values, **paths, **lines, "messages": messages})
 
 
-def is_loopback(host: str) -> bool:
-    """Whether `host` never leaves this machine. Names other than localhost are not trusted to."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _trunk(values: Mapping[str, Any]) -> TrunkSettings:
+    return TrunkSettings(
+        **{
+            **values,
+            "transport": Transport(values["transport"]),
+            "number_format": NumberFormat(values["number_format"]),
+            "numbers": tuple(values["numbers"]),
+            "inbound_from": tuple(values["inbound_from"]),
+        }
+    )
 
 
 def load_message(path: Path) -> bytes:

@@ -91,7 +91,9 @@ class SipTelephony:
         self._settings = settings
         self._clock = clock
         self._events: asyncio.Queue[TelephonyEvent | None] = asyncio.Queue()
-        self._permits = PermitCheck(is_sandbox=settings.is_sandbox, hosts=(settings.trunk_host,))
+        self._permits = PermitCheck(
+            is_sandbox=settings.is_sandbox, hosts=[trunk.host for trunk in settings.trunks]
+        )
         self._worker = WorkerProcess(
             module="fairdial.adapters.sip.worker",
             name="the telephony engine",

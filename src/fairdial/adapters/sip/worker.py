@@ -11,11 +11,14 @@ import asyncio
 import gc
 import time
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from fairdial.adapters import wirelog
-from fairdial.adapters.sip.engine import Engine, resolve
+from fairdial.adapters.sip.engine import Engine
+from fairdial.adapters.sip.frontdesk import USER_AGENT, Frontdesk
+from fairdial.adapters.sip.legs import Wish
 from fairdial.adapters.sip.orphans import Orphans
 from fairdial.adapters.sip.settings import SipSettings
 from fairdial.adapters.sipstack import SipStack
@@ -27,7 +30,6 @@ _CLEAR_S = 3.0
 """The most time for CANCELs and BYEs to be acknowledged before the process ends, seconds."""
 _RECORDINGS_S = 2.0
 """The most time for recordings to reach the disk before the process ends, seconds."""
-USER_AGENT = "Fairdial"
 
 
 class Worker:
@@ -49,20 +51,29 @@ class Worker:
 
     async def _serve(self, settings: SipSettings) -> None:
         past = wirelog.past(settings.data_dir, time.time())
-        trunk = await resolve(settings.trunk_host, settings.trunk_port)
         log = wirelog.WireLog(settings.data_dir)
         orphans = Orphans(past.orphans, log)
+        frontdesk = Frontdesk(settings, log)
         orphans.stack = stack = SipStack(
             local_ip=settings.local_ip,
             port=settings.sip_port,
             user_agent=USER_AGENT,
-            on_request=_decline,
+            on_request=frontdesk.take,
             on_stray=orphans.on_stray,
+            gate=frontdesk.door,
         )
+        self._engine = engine = Engine(
+            settings,
+            stack,
+            log,
+            registrar=frontdesk.registrar,
+            on_known=frontdesk.knows,
+            dialed=past.dialed,
+            emit=self._control.tell,
+        )
+        frontdesk.stack, frontdesk.engine = stack, engine
         port = await stack.start()
-        self._engine = Engine(
-            settings, stack, log, trunk=trunk, dialed=past.dialed, emit=self._control.tell
-        )
+        await engine.trunks.start()
         orphans.is_ours = self._engine.knows
         # What is loaded by now lives as long as the process: the collector need not look at it
         # again while audio waits.
@@ -74,12 +85,13 @@ class Worker:
         listening = asyncio.create_task(self._control.listen(self._take))
         await self._control.over.wait()
         listening.cancel()
-        self._engine.hang_up_all()
+        engine.hang_up_all()
         await self._until_clear(stack)
-        await self._engine.finish_recordings(_RECORDINGS_S)
+        await engine.finish_recordings(_RECORDINGS_S)
         # What the writer's thread told by `call_soon_threadsafe` is emitted before the end.
         await asyncio.sleep(0)
         ticking.cancel()
+        await engine.trunks.stop()
         await stack.stop()
         log.close()
 
@@ -89,15 +101,7 @@ class Worker:
         result: object = None
         match command["do"]:
             case "dial":
-                engine.dial(
-                    command["attempt"],
-                    command["number"],
-                    command["caller_id"],
-                    command["ring_s"],
-                    until=command["until"],
-                    detect=command["detect"],
-                    identity=command["identity"],
-                )
+                engine.dial(Wish(**{field.name: command[field.name] for field in fields(Wish)}))
             case "answer":
                 engine.answer(command["inbound"])
             case "hang_up":
@@ -167,18 +171,6 @@ class Worker:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _decline(request: Any, _transaction: Any) -> Any:
-    """Answer a request outside of our calls: this engine takes none."""
-    method = request.getMethod()
-    if method == "OPTIONS":
-        return request.genResponse(200, "OK", server=USER_AGENT), None, None
-    if method == "INVITE":
-        return request.genResponse(403, "Outbound Only", server=USER_AGENT), None, None
-    if method == "BYE":
-        return request.genResponse(481, "Call Does Not Exist", server=USER_AGENT), None, None
-    return request.genResponse(405, "Method Not Allowed", server=USER_AGENT), None, None
 
 
 async def _live(control: ControlSocket) -> None:
