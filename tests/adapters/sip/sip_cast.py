@@ -39,8 +39,10 @@ from fairdial.ports import (
     CallEvent,
     EngineDown,
     EngineUp,
+    InboundEvent,
     RecordingEnded,
     TelephonyEvent,
+    TrunkChanged,
 )
 
 HERE = "127.0.0.1"
@@ -184,6 +186,8 @@ def _about(event: TelephonyEvent) -> AttemptId | SessionId | None:
     if isinstance(event, (AgentLegUp, AgentLegDown)):
         return event.session_id
     if isinstance(event, RecordingEnded):
+        return None
+    if isinstance(event, (TrunkChanged, InboundEvent)):
         return None
     assert isinstance(event, (EngineUp, EngineDown))
     return None

@@ -231,13 +231,13 @@ async def test_an_agent_s_leg_can_be_taken_down_and_come_back(line: Line, sipp: 
         ("sip:agent1@127.0.0.1:9", "the phone did not reply within 2 s"),
         (
             "agent1",
-            "'agent1' is no phone that can be called: write it as sip:name@host or "
-            "sip:name@host:port (UDP)",
+            "'agent1' is no phone that can be called: write it as sip:name@host, "
+            "sip:name@host:port (UDP), or phone:name for one that registers",
         ),
         (
             "sip:a@h:0",
-            "'sip:a@h:0' is no phone that can be called: write it as sip:name@host or "
-            "sip:name@host:port (UDP)",
+            "'sip:a@h:0' is no phone that can be called: write it as sip:name@host, "
+            "sip:name@host:port (UDP), or phone:name for one that registers",
         ),
     ],
 )

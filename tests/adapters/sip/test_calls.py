@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import time
+from dataclasses import replace
 from hashlib import md5
 
 import pytest
@@ -224,10 +225,11 @@ async def test_any_spelling_of_the_transport_is_hung_up(
     ],
 )
 async def test_a_trunk_that_asks_for_a_digest_gets_it(
-    open_line: OpenLine, sipp: PlaySipp, status: str, challenge: str
+    open_line: OpenLine, sipp: PlaySipp, settings: SipSettings, status: str, challenge: str
 ) -> None:
+    asked = replace(settings.trunks[0], username="dialer", password="correct horse")
     carrier = sipp("asks_digest", status=status, challenge=challenge)
-    async with open_line(username="dialer", password="correct horse") as line:
+    async with open_line(trunks=(asked,)) as line:
         attempt = await line.call(permit())
         await line.until_told(CallAnswered, attempt)
         await line.telephony.hang_up(attempt)
@@ -245,9 +247,12 @@ def _md5(text: str) -> str:
     return md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-async def test_a_wrong_password_ends_the_call(open_line: OpenLine, sipp: PlaySipp) -> None:
+async def test_a_wrong_password_ends_the_call(
+    open_line: OpenLine, sipp: PlaySipp, settings: SipSettings
+) -> None:
+    asked = replace(settings.trunks[0], username="dialer", password="a guess")
     carrier = sipp("asks_again", status="401 Unauthorized", challenge="WWW-Authenticate")
-    async with open_line(username="dialer", password="a guess") as line:
+    async with open_line(trunks=(asked,)) as line:
         attempt = await line.call(permit())
         assert await _end(line, attempt) == (EndCause.FAILED, "SIP 401 Unauthorized")
         await carrier.played()
@@ -301,7 +306,7 @@ async def test_without_a_free_rtp_port_nothing_is_dialed(
             attempt = await line.call(permit())
             declined = await line.until_told(CallNotDialed, attempt)
             assert declined.why == (
-                f"no free RTP port on 127.0.0.1 between {port} and {port}: widen the range"
+                f"no free pair of RTP ports on 127.0.0.1 between {port} and {port}: widen the range"
             )
             assert line.story(attempt) == ["CallNotDialed"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,8 +170,10 @@ def test_a_full_disk_ends_the_recording_and_keeps_what_there_is(
     for n in range(100):
         track.hear(WORD, timestamp=160 * n, ssrc=1, at=(n + 1) * g711.FRAME_S)
     tape.flush(2.0)
-    while not (tmp_path / "a.wav.part").exists():
-        pass
+    part = tmp_path / "a.wav.part"
+    # A second and a half is on its way to the disk, by the writer's thread.
+    while not part.exists() or part.stat().st_size < 44 + 12_000 * 4:
+        time.sleep(0.001)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -308,8 +308,9 @@ class CallLeg(OutsideLeg):
     def _give_up(self, why: str, cause: EndCause | None = None) -> None:
         """No trunk takes the call: nothing was sent, or the last one refused."""
         if self._was_dialed:
-            was, raw = self._refusal or (EndCause.FAILED, "")
-            self.finish(cause or was, f"{raw}; {why}" if raw else why)
+            was, raw = self._refusal or (EndCause.FAILED, why)
+            is_only = len(self._tried) == len(self.engine.trunks.states)
+            self.finish(cause or was, raw if is_only else f"{raw}; {why}")
             return
         self._close()
         self.engine.tell("not_dialed", attempt=self.leg, why=why)
