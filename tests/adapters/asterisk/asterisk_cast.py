@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 from tests.adapters.sip.sip_cast import RealClock
@@ -139,8 +140,11 @@ async def asterisk_world(
     trunks = [trunk]
     if second_trunk_port is not None:
         trunks.insert(0, replace(trunk, name="first", port=second_trunk_port, order=0))
+    password = token_urlsafe(24)  # The dialer has one for all of its nodes.
     servers = [
-        AsteriskServer(tree, trunks=trunks, phones=phones, media_lost_s=media_lost_s)
+        AsteriskServer(
+            tree, trunks=trunks, phones=phones, media_lost_s=media_lost_s, password=password
+        )
         for _ in range(nodes)
     ]
     for server in servers:

@@ -21,6 +21,8 @@ from fairdial.media.sounds import hold_music
 MARK = "; Written by `fairdial asterisk config`."
 """The beginning of every file of ours; a file without it is somebody's and is not touched."""
 PASSWORD_FILE = "ari-password"  # noqa: S105 - a file's name
+USER = "fairdial"
+"""Who the dialer is to the REST interface."""
 MUSIC = "music"
 TRUNK_PREFIX = "trunk-"
 """Trunks and phones are both endpoints of Asterisk; this keeps their names apart."""
@@ -34,6 +36,7 @@ AWAY_S = 3.0
 _PHONE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _SECRET = re.compile(r"[!-:<-~]{8,128}", re.ASCII)
 _MODULES = [
+    "app_exec",
     "app_playback",
     "app_stasis",
     "bridge_builtin_features",
@@ -126,7 +129,7 @@ class AsteriskSetup:
     trunks: tuple[TrunkSettings, ...]
     phones: tuple[AsteriskPhone, ...] = ()
     app: str = "fairdial"
-    user: str = "fairdial"
+    user: str = USER
     password: str = field(default="", repr=False)
     """The password of the REST interface; empty draws one. There is no other default."""
     sip_ip: str = "0.0.0.0"  # noqa: S104 - a carrier has to reach us

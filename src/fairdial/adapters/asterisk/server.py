@@ -7,6 +7,7 @@ and needs no root. It is not how a production Asterisk runs: that one is started
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from fairdial.adapters.asterisk.config import (
     PASSWORD_FILE,
+    USER,
     AsteriskDirectories,
     AsteriskPhone,
     AsteriskSetup,
@@ -44,8 +46,12 @@ class AsteriskServer:
         phones: Sequence[AsteriskPhone] = (),
         media_lost_s: float = 10.0,
         calls_max: int = 500,
+        password: str = "",
     ) -> None:
-        """Describe it; nothing is written before `start`. `tree` holds `usr/sbin/asterisk`."""
+        """Describe it; nothing is written before `start`. `tree` holds `usr/sbin/asterisk`.
+
+        Without a `password` for its REST interface, one is drawn.
+        """
         self._tree = tree
         self._trunks = tuple(trunks)
         self._phones = tuple(phones)
@@ -55,7 +61,7 @@ class AsteriskServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.sip_port = 0
         self.http_port = 0
-        self.password = ""
+        self.password = password
 
     @property
     def url(self) -> str:
@@ -162,6 +168,7 @@ class AsteriskServer:
         setup = AsteriskSetup(
             trunks=self._trunks,
             phones=self._phones,
+            password=self.password,
             sip_ip=HERE,
             sip_port=self.sip_port,
             http_port=self.http_port,
@@ -177,20 +184,21 @@ class AsteriskServer:
         self.password = (folder / PASSWORD_FILE).read_text().strip()
 
     async def _answers(self) -> bool:
-        """Whether its HTTP server does; the REST interface is loaded before it."""
+        """Whether its REST interface lets us in: before it has booted, it says 503."""
+        proof = base64.b64encode(f"{USER}:{self.password}".encode()).decode()
         try:
             reader, writer = await asyncio.open_connection(HERE, self.http_port)
         except OSError:
             return False
         try:
-            writer.write(b"GET /ari/asterisk/info HTTP/1.0\r\n\r\n")
+            request = f"GET /ari/asterisk/info HTTP/1.0\r\nAuthorization: Basic {proof}\r\n\r\n"
+            writer.write(request.encode())
             line = await asyncio.wait_for(reader.readline(), 2)
         except (OSError, TimeoutError):
             return False
         finally:
             writer.close()
-        # It asks for the password: so the interface is there.
-        return b" 401 " in line
+        return b" 200 " in line
 
 
 def _free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
