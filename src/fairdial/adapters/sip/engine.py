@@ -180,6 +180,8 @@ class Engine:
         if is_first:
             if self.settings.join_tone:
                 ours.media.lay_over(sounds.join_tone())
+            if isinstance(theirs, CallLeg):
+                theirs.on_bridged()
             self.tell("bridged", **self._about(call), session=leg)
 
     def leave(self, call: str, leg: str) -> None:

@@ -75,9 +75,12 @@ class Frontdesk:
             return self._say(request, 403, "Forbidden")
         if request.countHFs("contact") == 0:
             return self._say(request, 400, "Contact Missing")
+        offer = read_offer(request, trunk)
+        if trunk.numbers and offer.called not in trunk.numbers:
+            self.door.refuse("a call to a number that is none of ours", source)
+            return self._say(request, 404, "Not Found")
         inbound = str(uuid4())
         incoming = Incoming(self.stack, self._log, inbound, source)
-        offer = read_offer(request, trunk)
         # In asyncio before anything that sippy tells of this call.
         self.stack.post(self._offer, incoming, inbound, offer)
         return incoming.open(request, transaction)

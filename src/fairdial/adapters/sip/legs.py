@@ -17,9 +17,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from fairdial.adapters import causes
+from fairdial.adapters.listening import Listening
 from fairdial.adapters.sip.dialog import Dialog, Invitation
 from fairdial.adapters.sip.incoming import Incoming, Offer
 from fairdial.adapters.sip.media import MediaPort
+from fairdial.core.answer import AnswerKind, Tone
 from fairdial.core.trunk import NoTrunk, as_dialed, as_shown
 from fairdial.exceptions import EngineUnavailable
 from fairdial.media import sdp
@@ -165,6 +167,11 @@ class CallLeg(OutsideLeg):
         self._was_dialed = False
         self._refusal: tuple[EndCause, str] | None = None
         """How the last trunk that was tried refused."""
+        self._listening: Listening | None = None
+        if wish.detect:
+            # From the first packet on: tones of the network come before any answer.
+            self._listening = Listening(self, on_over=self._listened)
+            media.on_audio = self._listening.hear
         self._choose()
 
     @property
@@ -274,12 +281,40 @@ class CallLeg(OutsideLeg):
         self.forget_timer()
         self._vouch("a call was answered")
         self.engine.tell("answered", attempt=self.leg)
+        if self._listening is not None:
+            self._listening.answered()
         peer = sdp.parse(text)
         if peer is None:
             self.bye(EndCause.FAILED, "our BYE: the answer had no usable G.711 audio")
             return
         self.media.set_peer(peer)
         self.media.keep_alive()
+
+    def on_bridged(self) -> None:
+        """An agent is on the line."""
+        if self._listening is not None:
+            self._listening.bridged()
+
+    def on_judged(
+        self,
+        kind: AnswerKind,
+        confidence: float,
+        why: str,
+        greeting_started_at: float | None,
+        greeting_ended_at: float | None,
+    ) -> None:
+        self.engine.tell(
+            "judged",
+            attempt=self.leg,
+            kind=kind.value,
+            confidence=confidence,
+            why=why,
+            greeting_started_at=greeting_started_at,
+            greeting_ended_at=greeting_ended_at,
+        )
+
+    def on_tone(self, tone: Tone) -> None:
+        self.engine.tell("tone", attempt=self.leg, tone=tone.value)
 
     def on_refused(self, status: int, raw: str, retry_after_s: float | None) -> None:
         name = self._trunk
@@ -347,6 +382,10 @@ class CallLeg(OutsideLeg):
             self.log_end(raw)
         self.engine.tell("ended", attempt=self.leg, cause=cause.value, raw=raw)
 
+    def _listened(self) -> None:
+        self.media.on_audio = None
+        self._listening = None
+
     def _vouch(self, why: str) -> None:
         if self._trunk is not None:
             self.engine.trunks.alive(self._trunk, why)
@@ -360,6 +399,8 @@ class CallLeg(OutsideLeg):
         self._state = _State.ENDED
         self.forget_timer()
         self._leave_trunk()
+        if self._listening is not None:
+            self._listening.stop()
         self.engine.drop(self.media)
         self.engine.calls.pop(self.leg, None)
 
