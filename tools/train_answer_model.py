@@ -85,7 +85,7 @@ def rows_of(greeting: Greeting) -> dict[Moment, list[list[float]]]:
             ear.hear(frame, at)
         voice = ear.voice
         if index % LOOK_FRAMES == 0:
-            if voice.pause * FRAME_S > settings.pause_s_max + 0.2:
+            if voice.pause * FRAME_S > settings.pause_s_max + 0.4:
                 break
             moment, found = features(voice)
             rows[moment].append(found)

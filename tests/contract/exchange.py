@@ -11,7 +11,7 @@ import asyncio
 import math
 import secrets
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any, cast
 from uuid import uuid4
@@ -78,6 +78,7 @@ class Mouth(asyncio.DatagramProtocol):
         self._to: sdp.Sdp | None = None
         self._seq = secrets.randbits(15)
         self._sent = 0
+        self._said: Iterator[bytes] = iter(())
         self._transport: asyncio.DatagramTransport
         self._task: asyncio.Task[None] | None = None
 
@@ -135,6 +136,11 @@ class Mouth(asyncio.DatagramProtocol):
             self._send(to.event_type or sdp.TELEPHONE_EVENT, event, timestamp, marker=n == 0)
             await asyncio.sleep(g711.FRAME_S)
 
+    def say(self, frames: Iterable[bytes]) -> None:
+        """Say these frames of mu-law, and nothing after them, in place of the voice's tone."""
+        self._said = iter(frames)
+        self.voice = None
+
     def close(self) -> None:
         """Be silent and deaf."""
         if self._task is not None:
@@ -146,7 +152,7 @@ class Mouth(asyncio.DatagramProtocol):
         begin = loop.time()
         while True:
             at = self._sent * g711.FRAME_SAMPLES % 8000
-            wave = g711.SILENCE_ULAW
+            wave = next(self._said, g711.SILENCE_ULAW)
             if self.voice is not None:
                 wave = _WAVE[self.voice][at : at + g711.FRAME_SAMPLES]
             self._send(sdp.PCMU, wave, self._sent * g711.FRAME_SAMPLES)

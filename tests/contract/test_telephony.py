@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from tests.adapters.sip.sip_cast import permit
 
+from fairdial.core.answer import AnswerKind, Tone
 from fairdial.core.attempt import EndCause, Message
 from fairdial.core.conversation import Part
 from fairdial.core.ids import AttemptId, InboundId, SessionId
@@ -16,6 +17,7 @@ from fairdial.exceptions import PermitMisused
 from fairdial.ports import (
     AgentLegDown,
     AgentLegUp,
+    AnswerJudged,
     CallAnswered,
     CallBridged,
     CallDialed,
@@ -29,9 +31,10 @@ from fairdial.ports import (
     LiveLegs,
     MessagePlayed,
     RecordingEnded,
+    ToneHeard,
 )
 
-from .worlds import CALLER, CAUSE_OF, OURS, World, new_recording
+from .worlds import CALLER, CAUSE_OF, OURS, Words, World, new_recording
 
 # --- a call that we make --------------------------------------------------------------------------
 
@@ -407,3 +410,41 @@ async def test_an_answer_and_a_leg_are_told_with_their_moment(world: World) -> N
     up = await world.until(AgentLegUp, session)
     answered = await world.until(CallAnswered, attempt)
     assert up.at <= answered.at <= datetime.now(UTC) + timedelta(seconds=1)
+
+
+# --- who, or what, answers ---
+
+
+async def test_a_person_is_told_from_a_machine(world: World) -> None:
+    attempt = await world.ringing(detect=True)
+    await world.pick_up_saying(attempt, Words.HELLO)
+    judged = await world.until(AnswerJudged, attempt)
+    assert judged.kind is AnswerKind.PERSON
+    assert 0.5 < judged.confidence <= 1
+    assert judged.why
+
+
+async def test_a_machine_is_told_and_so_is_its_beep(world: World) -> None:
+    attempt = await world.ringing(detect=True)
+    await world.pick_up_saying(attempt, Words.GREETING_AND_BEEP)
+    judged = await world.until(AnswerJudged, attempt)
+    assert judged.kind is AnswerKind.MACHINE
+    beep = await world.until(ToneHeard, attempt)
+    assert beep.tone is Tone.BEEP
+    assert world.story(attempt).count("AnswerJudged") == 1
+
+
+async def test_a_busy_tone_after_the_answer_is_told(world: World) -> None:
+    attempt = await world.ringing(detect=True)
+    await world.pick_up_saying(attempt, Words.BUSY_TONE)
+    tone = await world.until(ToneHeard, attempt)
+    assert tone.tone is Tone.BUSY
+    judged = await world.until(AnswerJudged, attempt)
+    assert judged.kind is AnswerKind.MACHINE
+
+
+async def test_nobody_is_judged_who_was_not_to_be(world: World) -> None:
+    attempt = await world.ringing()
+    await world.pick_up_saying(attempt, Words.HELLO)
+    await world.live_on(2.5)
+    assert "AnswerJudged" not in world.story(attempt)

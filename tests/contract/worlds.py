@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import wave
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,10 +19,15 @@ import numpy as np
 from tests.adapters.sip.sip_cast import permit
 
 from fairdial.adapters.memory.telephony import MemoryTelephony
+from fairdial.core.answer import AnswerKind, Tone
 from fairdial.core.attempt import EndCause
 from fairdial.core.conversation import Part, heard_by
 from fairdial.core.ids import AttemptId, CallId, InboundId, LegId, RecordingId, SessionId
 from fairdial.core.permit import Permit
+from fairdial.media import g711
+from fairdial.media.progress_tones import SIGNALS, frames_of, made
+from fairdial.media.progress_tones import Part as Sound
+from fairdial.media.speech import speech_frames
 from fairdial.ports import (
     AgentLegDown,
     AgentLegUp,
@@ -49,6 +55,32 @@ CAUSE_OF = {
 """What a final response means, in our words (RFC 3261 section 21)."""
 CALLER = "+12125550177"
 OURS = "+13125550199"
+
+
+class Words(StrEnum):
+    """What is said by whoever, or whatever, answers."""
+
+    HELLO = "hello"
+    GREETING_AND_BEEP = "greeting and beep"
+    BUSY_TONE = "busy tone"
+
+
+def spoken(words: Words) -> Iterator[bytes]:
+    """The sound of it, in frames of mu-law."""
+    silence = [g711.SILENCE_ULAW]
+    match words:
+        case Words.HELLO:
+            yield from silence * 25
+            yield from speech_frames(1)[:20]
+            yield from silence * 400
+        case Words.GREETING_AND_BEEP:
+            yield from silence * 20
+            yield from (speech_frames(4) * 3)[:350]
+            yield from silence * 30
+            yield from frames_of(made([Sound((1000.0,), 400)]))
+            yield from silence * 400
+        case Words.BUSY_TONE:
+            yield from frames_of(made(SIGNALS["busy, North America"][1])) * 2
 
 
 def about(event: TelephonyEvent) -> UUID | None:
@@ -119,10 +151,10 @@ class World(ABC):
         self._dialed += 1
         return permit(f"+121255501{self._dialed:02}")
 
-    async def ringing(self, *, ring_s: int = 20) -> AttemptId:
+    async def ringing(self, *, ring_s: int = 20, detect: bool = False) -> AttemptId:
         """A call that rings."""
         granted = self.permit()
-        await self.telephony.dial(granted, ring_s=ring_s)
+        await self.telephony.dial(granted, ring_s=ring_s, detect=detect)
         await self.until(CallDialed, granted.attempt_id)
         await self.ring(granted)
         await self.until(CallRinging, granted.attempt_id)
@@ -187,6 +219,10 @@ class World(ABC):
     @abstractmethod
     async def is_gone(self, attempt: AttemptId) -> None:
         """Wait until the called party's phone knows that the call is over."""
+
+    @abstractmethod
+    async def pick_up_saying(self, attempt: AttemptId, words: Words) -> None:
+        """Whoever, or whatever, answers says this."""
 
     @abstractmethod
     async def press(self, call: CallId, key: str) -> None:
@@ -256,6 +292,16 @@ class MemoryWorld(World):
 
     async def is_gone(self, attempt: AttemptId) -> None:
         await self.eventually(lambda: attempt not in self.telephony.up)
+
+    async def pick_up_saying(self, attempt: AttemptId, words: Words) -> None:
+        self.telephony.pick_up(attempt)
+        if words is Words.BUSY_TONE:
+            self.telephony.sound(attempt, Tone.BUSY)
+        is_person = words is Words.HELLO
+        kind = AnswerKind.PERSON if is_person else AnswerKind.MACHINE
+        self.telephony.judge(attempt, kind, why=words.value)
+        if words is Words.GREETING_AND_BEEP:
+            self.telephony.sound(attempt, Tone.BEEP)
 
     async def press(self, call: CallId, key: str) -> None:
         self.telephony.press(call, key)
@@ -333,6 +379,10 @@ class WireWorld(World):
 
     async def is_gone(self, attempt: AttemptId) -> None:
         await asyncio.wait_for(self._far[attempt].over, WITHIN_S)
+
+    async def pick_up_saying(self, attempt: AttemptId, words: Words) -> None:
+        self._far[attempt].mouth.say(spoken(words))
+        self._far[attempt].pick_up()
 
     async def press(self, call: CallId, key: str) -> None:
         await self._mouth(call).press(key)

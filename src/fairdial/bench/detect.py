@@ -52,7 +52,9 @@ def listen(
     ear.answered(0.0)
     told: list[tuple[float, Judgement | Heard]] = []
     begun = time.thread_time()
-    for index, frame in enumerate(greeting.frames, start=1):
+    # Who hears nothing more is silent until the judgement.
+    rest = max(0, round(settings.limit_s / FRAME_S) + 1 - len(greeting.frames))
+    for index, frame in enumerate((*greeting.frames, *[None] * rest), start=1):
         at = index * FRAME_S
         told += [(at, what) for what in (ear.tick(at) if frame is None else ear.hear(frame, at))]
     took = time.thread_time() - begun

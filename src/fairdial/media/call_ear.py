@@ -211,6 +211,8 @@ class CallEar:
             return
         machine = self._machine()
         pause = voice.pause
+        if self._tones.hears_tone:
+            return  # It may be a beep, which says more than any pause.
         if machine >= s.machine_confidence:
             told.append(self._judge(AnswerKind.MACHINE, machine, self._words()))
         elif pause * FRAME_S >= s.pause_s_min and 1 - machine >= s.person_confidence:

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 class DetectorSettings:
     """How a call's sound is judged. Raises `ValueError` for what makes no sense."""
 
-    limit_s: float = 5.0
+    limit_s: float = 9.0
     """Seconds after the answer at which a judgement comes at the latest."""
     silence_s_max: float = 3.0
     """Seconds after the answer at which a judgement comes if nobody has spoken; it is unsure."""
-    pause_s_min: float = 0.3
+    pause_s_min: float = 0.8
     """Seconds of silence after which somebody who has spoken may be judged to be a person."""
-    pause_s_max: float = 1.2
+    pause_s_max: float = 1.6
     """Seconds of silence after a greeting at which a judgement comes at the latest: whoever has
-    spoken is not kept waiting."""
-    machine_confidence: float = 0.985
+    spoken is not kept waiting. A machine's beep comes sooner, as a rule."""
+    machine_confidence: float = 0.996
     """Probability of a machine from which on the judgement is machine."""
-    person_confidence: float = 0.80
+    person_confidence: float = 0.88
     """Probability of a person from which on the judgement is person."""
     machine_share: float = 0.5
     """Share of machines among what answers, as far as it is known: the model is trained on
@@ -35,8 +35,9 @@ class DetectorSettings:
     """dBov; nothing softer is a voice."""
     voice_above_floor: float = 8.0
     """dB by which a voice stands above the noise floor."""
-    voice_below_peak: float = 26.0
-    """dB below the loudest voice so far at which sound is background."""
+    voice_below_peak: float = 10.0
+    """dB below the loudest voice so far at which sound, over 60 ms or so, is background: a
+    television, or people in the same room."""
     floor_max: float = -36.0
     """dBov; a louder noise floor is not believed."""
     floor_rise_s: float = 12.0

@@ -8,6 +8,7 @@ answer; `answer_model` judges what is measured here.
 from __future__ import annotations
 
 from collections import deque
+from math import log10
 from typing import Final
 
 from fairdial.media import g711
@@ -26,8 +27,10 @@ _PHRASE_GAP_FRAMES: Final = 12
 _BLOCK_FRAMES: Final = 8
 _BLOCKS: Final = 4
 """The floor is the softest frame of the last four blocks of 160 ms, and of the one that runs."""
-_PEAK_RISE: Final = 4.0
-"""dB in a frame by which the loudest voice is followed: full speed is 100 ms."""
+_SMOOTHING: Final = 0.3
+"""The share that a frame has in the smoothed level: syllables stay, single frames do not count."""
+_SOFT_FRAME: Final = 26.0
+"""dB below the loudest voice at which a frame is silence, whatever was before it."""
 _HELD_FRAMES: Final = 3
 """A lost frame sounds as the one before it for so long."""
 
@@ -47,6 +50,7 @@ class VoiceActivity:
         "_peak",
         "_rise",
         "_settings",
+        "_smoothed",
         "_was_voice",
         "end",
         "longest_pause",
@@ -89,6 +93,7 @@ class VoiceActivity:
         self._was_voice = False
         self._held = 0
         self._peak = LEVEL_MIN
+        self._smoothed = _power(LEVEL_MIN)
 
     @property
     def pause(self) -> int:
@@ -102,7 +107,7 @@ class VoiceActivity:
 
     @property
     def peak(self) -> float:
-        """The loudest frame of voice, dBov."""
+        """The loudest voice, smoothed over 60 ms or so, dBov."""
         return self._peak
 
     def hear(self, level: float, *, is_tone: bool) -> None:
@@ -115,12 +120,14 @@ class VoiceActivity:
         self._follow_floor(level)
         s = self._settings
         limit = max(
-            self._floor + s.voice_above_floor, s.voice_level_min, self._peak - s.voice_below_peak
+            self._floor + s.voice_above_floor, s.voice_level_min, self._peak - _SOFT_FRAME
         )
-        is_voice = level >= limit
-        if is_voice and level > self._peak:
-            # Slowly, because a click must not make what follows look soft.
-            self._peak = min(level, self._peak + _PEAK_RISE)
+        # Syllables rise and fall by 20 dB, so a background is known by its smoothed level.
+        self._smoothed += _SMOOTHING * (_power(level) - self._smoothed)
+        smoothed = 10 * log10(self._smoothed)
+        is_voice = level >= limit and smoothed >= self._peak - s.voice_below_peak
+        if is_voice:
+            self._peak = max(self._peak, smoothed)
         self._step(is_voice=is_voice)
 
     def miss(self) -> None:
@@ -174,3 +181,8 @@ class VoiceActivity:
         self.words += 1
         self.voiced += _WORD_FRAMES
         self.end = self.position
+
+
+def _power(level: float) -> float:
+    """From dBov to power."""
+    return float(10 ** (level / 10))

@@ -123,7 +123,6 @@ async def asterisk_world(
     *,
     nodes: int = 1,
     phones: tuple[AsteriskPhone, ...] = (),
-    second_trunk_port: int | None = None,
     media_lost_s: float = 10.0,
     **changes: Any,
 ) -> AsteriskWorld:
@@ -138,8 +137,6 @@ async def asterisk_world(
         options_s=1,
     )
     trunks = [trunk]
-    if second_trunk_port is not None:
-        trunks.insert(0, replace(trunk, name="first", port=second_trunk_port, order=0))
     password = token_urlsafe(24)  # The dialer has one for all of its nodes.
     servers = [
         AsteriskServer(

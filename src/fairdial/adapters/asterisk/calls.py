@@ -18,11 +18,16 @@ from fairdial.adapters.asterisk.board import Board, Timer, log
 from fairdial.adapters.asterisk.config import OURS, TRUNK_PREFIX
 from fairdial.adapters.asterisk.conversation import Conversation, Seated
 from fairdial.adapters.asterisk.node import Node
+from fairdial.adapters.asterisk.taps import Tap
+from fairdial.adapters.listening import Listening
+from fairdial.core.answer import AnswerKind, Tone
 from fairdial.core.ids import AttemptId, CallId, InboundId, Instant, SessionId
 from fairdial.core.permit import Permit
 from fairdial.core.trunk import NoTrunk, TrunkChoice, as_dialed, as_e164, as_shown
 from fairdial.exceptions import EngineUnavailable
+from fairdial.media.rtp import RtpPacket
 from fairdial.ports import (
+    AnswerJudged,
     CallAnswered,
     CallBridged,
     CallDialed,
@@ -39,6 +44,7 @@ from fairdial.ports import (
     Message,
     MessagePlayed,
     TelephonyEvent,
+    ToneHeard,
 )
 
 _DIGITS_MAX = 500
@@ -241,7 +247,9 @@ class CallLeg(OutsideLeg):
         super().__init__(board, node, permit.attempt_id, str(permit.attempt_id))
         self._permit = permit
         self._ring_s = ring_s
-        self.detects = detect
+        self._detects = detect
+        self._listening: Listening | None = None
+        self._tap: Tap | None = None
         self._identity = identity
         self._state = _State.WAITING
         self._tried: list[str] = []
@@ -282,7 +290,11 @@ class CallLeg(OutsideLeg):
         number = as_dialed(trunk, self._permit.number)
         try:
             self.board.wire.invite(
-                str(self.id), to=number, cancel="", peer=(trunk.host, trunk.port), call=True
+                str(self.id),
+                to=self._permit.number,
+                cancel="",
+                peer=(trunk.host, trunk.port),
+                call=True,
             )
         except OSError as failure:
             self._not_dialed(f"the wire log cannot be written: {failure}")
@@ -380,6 +392,62 @@ class CallLeg(OutsideLeg):
             self._answered()
             at = self._up_at or self.board.clock.now()
             self.board.tell(CallAnswered(attempt_id=self.id, at=at))
+            if self._detects:
+                self.node.spawn(self._listen())
+
+    async def _listen(self) -> None:
+        """Judge who answered, by a tap on what they say."""
+        self._listening = listening = Listening(self, on_over=self._listened)
+        listening.answered()
+
+        def hear(packet: RtpPacket, at: float) -> None:
+            listening.hear(packet.payload, at)
+
+        self._tap = tap = Tap(self.node, self.channel, "in", hear)
+        settings = self.board.settings
+        try:
+            await tap.open(ip=settings.media_ip, app=settings.app)
+        except (EngineUnavailable, OSError) as failure:
+            # The ear hears nothing then, and says by its limit that it is unsure.
+            log.warning("attempt %s is not listened to: %s", self.id, failure)
+
+    def _listened(self) -> None:
+        tap, self._tap, self._listening = self._tap, None, None
+        if tap is not None:
+            tap.close()
+
+    def on_judged(
+        self,
+        kind: AnswerKind,
+        confidence: float,
+        why: str,
+        greeting_started_at: float | None,
+        greeting_ended_at: float | None,
+    ) -> None:
+        """The ear has made up its mind."""
+        clock = self.board.clock
+        started, ended = greeting_started_at, greeting_ended_at
+        self.board.tell(
+            AnswerJudged(
+                attempt_id=self.id,
+                at=clock.now(),
+                kind=kind,
+                confidence=confidence,
+                why=why,
+                greeting_started_at=None if started is None else clock.at_unix(started),
+                greeting_ended_at=None if ended is None else clock.at_unix(ended),
+            )
+        )
+
+    def on_tone(self, tone: Tone) -> None:
+        """The ear has heard a tone."""
+        self.board.tell(ToneHeard(attempt_id=self.id, at=self.board.clock.now(), tone=tone))
+
+    def finish(self, cause: EndCause, raw: str, *, tells: bool = True) -> None:
+        """The one end of this call."""
+        if self._listening is not None:
+            self._listening.stop()
+        super().finish(cause, raw, tells=tells)
 
     def _no_answer(self) -> None:
         how = "of ringing" if self._state is _State.RINGING else "without ringing"
@@ -388,9 +456,8 @@ class CallLeg(OutsideLeg):
     def _failed(self, cause: int, status: int, raw: str) -> None:
         if self._state is _State.DIALING:
             if status in (0, 408) and cause in (0, 18, 19, 102):
+                # The INVITE may have arrived, so nobody else is asked: no phone rings twice.
                 self.board.trunks.silent(self.trunk, "no reply to our INVITE")
-                if self._next_trunk():
-                    return
                 self.finish(EndCause.NO_RESPONSE, f"no reply to our INVITE; {raw}")
                 return
             if 500 <= status < 600:
@@ -412,7 +479,9 @@ class CallLeg(OutsideLeg):
         return True
 
     def bridged(self, session_id: SessionId) -> CallBridged:
-        """The event of a first agent who talks."""
+        """The event of a first agent who talks, and from now on hears for themselves."""
+        if self._listening is not None:
+            self._listening.bridged()
         return CallBridged(attempt_id=self.id, at=self.board.clock.now(), session_id=session_id)
 
     def _played(self, message: Message) -> MessagePlayed:
