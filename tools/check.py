@@ -38,7 +38,10 @@ PARTS: dict[str, tuple[str | Path, ...]] = {
 }
 PYTEST_PARTS = {"unit", "wire", "browser"}
 
-DEBIAN_PACKAGES = {"wire": {"sipp": "sip-tester"}, "browser": {"chromium": "chromium"}}
+DEBIAN_PACKAGES = {
+    "wire": {"sipp": "sip-tester", "espeak-ng": "espeak-ng"},
+    "browser": {"chromium": "chromium"},
+}
 """What a part needs beside Python packages: the program, and the Debian package that has it."""
 
 

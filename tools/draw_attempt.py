@@ -23,7 +23,9 @@ from uuid import UUID
 
 from fairdial.core import attempt as line
 from fairdial.core import talk
+from fairdial.core.answer import AnswerKind, Tone
 from fairdial.core.attempt import Attempt, AttemptState, EndCause, Event
+from fairdial.core.campaign import MachinePolicy
 from fairdial.core.ids import E164, AttemptId, CampaignId, LeadId, PermitId, SessionId
 from fairdial.core.outcome import Disposition, Outcome
 
@@ -46,6 +48,7 @@ class Sample:
     when: str = ""
     """What tells it from the other samples of the same event, in words."""
     hang_up_asked: bool = False
+    machines: MachinePolicy = MachinePolicy.CONNECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,24 @@ SAMPLES: Mapping[type, Sequence[Sample]] = {
             when="our hang-up crossed the answer",
             hang_up_asked=True,
         ),
+        Sample(
+            event=line.Answered(session_id=None),
+            when="who answered is judged first",
+            machines=MachinePolicy.HANG_UP,
+        ),
+    ],
+    line.Judged: [
+        Sample(event=line.Judged(kind=AnswerKind.PERSON), when="a person, or unsure"),
+        Sample(event=line.Judged(kind=AnswerKind.MACHINE), when="a machine"),
+        Sample(
+            event=line.Judged(kind=AnswerKind.MACHINE),
+            when="a machine, and the permit covers a message",
+            machines=MachinePolicy.LEAVE_MESSAGE,
+        ),
+    ],
+    line.Heard: [
+        Sample(event=line.Heard(tone=Tone.BEEP), when="a beep"),
+        Sample(event=line.Heard(tone=Tone.BUSY), when="a tone that says that nobody is there"),
     ],
     line.AgentReserved: [Sample(event=line.AgentReserved(session_id=AGENT))],
     line.Bridged: [Sample(event=line.Bridged())],
@@ -122,7 +143,9 @@ def rows() -> Iterator[Row]:
     """Every pair of the table, tried."""
     for state, kind in line.TRANSITIONS:
         for sample in SAMPLES[kind]:
-            before = replace(attempt_in(state), hang_up_asked=sample.hang_up_asked)
+            before = replace(
+                attempt_in(state), hang_up_asked=sample.hang_up_asked, machines=sample.machines
+            )
             stepped = line.step(before, sample.event, NOW)
             yield Row(
                 state=state,

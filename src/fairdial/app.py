@@ -200,7 +200,7 @@ async def open_floor(
             rtp_port_max=settings.rtp_port_max,
             is_sandbox=settings.sandbox,
             data_dir=make_folder(settings.data_dir / "engine"),
-            messages={Message.ABANDONED: file.abandoned_message},
+            messages={**file.messages, Message.ABANDONED: file.abandoned_message},
             caller_name=file.caller_name,
             calls_max=file.pace.calls_in_flight_max,
         ),
@@ -381,6 +381,9 @@ def campaign_of(file: CampaignFile, floor: Floor) -> Campaign:
         wrap_up_s=file.wrap_up_s,
         script=file.script,
         dispositions=file.dispositions,
+        inbound=file.inbound,
+        transfer=file.transfer,
+        machines=file.machines,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from fairdial.core import attempt as line
 from fairdial.core import talk
+from fairdial.core.answer import AnswerKind, Tone
 from fairdial.core.attempt import IGNORED, OVERTAKING, TRANSITIONS, Attempt, AttemptState, EndCause
+from fairdial.core.campaign import MachinePolicy
 from fairdial.core.ids import E164, AttemptId, CampaignId, LeadId, PermitId, SessionId
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.exceptions import ImpossibleEvent
@@ -24,6 +27,8 @@ NETWORK: tuple[line.Event, ...] = (
     line.Rang(),
     line.Answered(session_id=None),
     line.Answered(session_id=ADA),
+    *(line.Judged(kind=kind) for kind in AnswerKind),
+    *(line.Heard(tone=tone) for tone in Tone),
     line.Bridged(),
     line.MessagePlayed(),
     line.OptedOut(),
@@ -101,6 +106,101 @@ def test_nobody_free_by_the_connect_deadline_is_abandoned_and_hears_the_message(
     assert attempt.state is AttemptState.MESSAGE
     assert attempt.is_abandoned
     assert actions[-1] == line.PlayMessage(message=line.Message.ABANDONED)
+
+
+ANSWERED = (line.Dialed(), line.Rang(), line.Answered(session_id=None))
+HUNG_UP = line.LegEnded(cause=EndCause.WE_HUNG_UP, raw="our BYE")
+
+
+def judged_first(policy: MachinePolicy, *events: line.Event) -> tuple[Attempt, list[line.Action]]:
+    """An answered call whose answer is judged before anything else, and what follows."""
+    attempt = replace(an_attempt(), machines=policy)
+    actions: list[line.Action] = []
+    for seconds, event in enumerate((*ANSWERED, *events)):
+        step = line.step(attempt, event, NOW + timedelta(seconds=seconds))
+        attempt = step.attempt
+        actions += step.actions
+    return attempt, actions[1:]
+
+
+@pytest.mark.parametrize("kind", [AnswerKind.PERSON, AnswerKind.UNSURE])
+def test_whoever_is_no_machine_waits_for_an_agent_from_the_greeting_s_end(kind: AnswerKind) -> None:
+    ended_at = NOW + timedelta(seconds=2.2)
+    judged = line.Judged(kind=kind, greeting_started_at=NOW, greeting_ended_at=ended_at)
+    attempt, actions = judged_first(MachinePolicy.HANG_UP, judged)
+    assert attempt.state is AttemptState.WAITING
+    assert attempt.deadline_at == ended_at + timedelta(seconds=2)
+    assert (attempt.greeting_started_at, attempt.greeting_ended_at) == (NOW, ended_at)
+    assert actions == []
+
+
+def test_a_judgement_that_never_comes_makes_nobody_wait() -> None:
+    attempt, _ = judged_first(MachinePolicy.HANG_UP, line.DeadlinePassed())
+    assert attempt.state is AttemptState.WAITING
+
+
+def test_a_machine_is_hung_up_on_and_is_not_abandoned() -> None:
+    judged = line.Judged(kind=AnswerKind.MACHINE)
+    attempt, actions = judged_first(MachinePolicy.HANG_UP, judged, HUNG_UP)
+    assert actions == [line.HangUp(), line.Close()]
+    assert (attempt.outcome, attempt.disposition) == (Outcome.MACHINE, Disposition.MACHINE)
+    assert not attempt.is_abandoned
+
+
+def test_a_message_is_left_after_the_beep_and_not_before() -> None:
+    judged, beep = line.Judged(kind=AnswerKind.MACHINE), line.Heard(tone=Tone.BEEP)
+    waits, before = judged_first(MachinePolicy.LEAVE_MESSAGE, judged)
+    assert (waits.state, before) == (AttemptState.MACHINE, [])
+    attempt, actions = judged_first(
+        MachinePolicy.LEAVE_MESSAGE, judged, beep, line.MessagePlayed(), HUNG_UP
+    )
+    assert actions == [
+        line.PlayMessage(message=line.Message.VOICEMAIL),
+        line.HangUp(),
+        line.Close(),
+    ]
+    assert (attempt.outcome, attempt.is_abandoned) == (Outcome.MESSAGE_LEFT, False)
+
+
+def test_a_beep_that_gave_the_machine_away_is_the_one_to_speak_after() -> None:
+    beep, judged = line.Heard(tone=Tone.BEEP), line.Judged(kind=AnswerKind.MACHINE)
+    attempt, actions = judged_first(MachinePolicy.LEAVE_MESSAGE, beep, judged)
+    assert attempt.state is AttemptState.MESSAGE
+    assert actions == [line.PlayMessage(message=line.Message.VOICEMAIL)]
+
+
+def test_without_a_beep_no_message_is_left() -> None:
+    judged = line.Judged(kind=AnswerKind.MACHINE)
+    attempt, actions = judged_first(
+        MachinePolicy.LEAVE_MESSAGE, judged, line.DeadlinePassed(), HUNG_UP
+    )
+    assert actions == [line.HangUp(), line.Close()]
+    assert attempt.outcome is Outcome.MACHINE
+
+
+@pytest.mark.parametrize(
+    ("tone", "outcome"),
+    [
+        (Tone.BUSY, Outcome.BUSY),
+        (Tone.CONGESTION, Outcome.CONGESTION),
+        (Tone.SIT_VACANT, Outcome.INVALID),
+        (Tone.FAX, Outcome.INVALID),
+    ],
+)
+def test_a_tone_ends_the_call_and_says_what_it_was(tone: Tone, outcome: Outcome) -> None:
+    heard = (line.Heard(tone=tone), line.Judged(kind=AnswerKind.MACHINE), HUNG_UP)
+    attempt, actions = judged_first(MachinePolicy.LEAVE_MESSAGE, *heard)
+    assert set(actions) == {line.HangUp(), line.Close()}
+    assert (attempt.outcome, attempt.is_abandoned) == (outcome, False)
+    cancelled = line.LegEnded(cause=EndCause.CANCELLED, raw="our CANCEL")
+    early, _ = after(line.Dialed(), line.Heard(tone=tone), cancelled)
+    assert early.outcome is outcome
+
+
+def test_a_person_who_hangs_up_while_being_judged_counts_as_abandoned() -> None:
+    ended = line.LegEnded(cause=EndCause.CALLED_PARTY_HUNG_UP, raw="BYE")
+    attempt, _ = judged_first(MachinePolicy.HANG_UP, ended)
+    assert (attempt.outcome, attempt.is_abandoned) == (Outcome.ABANDONED, True)
 
 
 def hears_the_message(*more: line.Event) -> tuple[Attempt, list[line.Action]]:
@@ -242,6 +342,10 @@ def test_every_pair_of_state_and_network_event_is_decided_on_purpose() -> None:
     assert undecided == {
         (state, kind)
         for state in (AttemptState.PERMITTED, AttemptState.DIALING, AttemptState.RINGING)
+        for kind in (line.Bridged, line.MessagePlayed, line.Judged)
+    } | {
+        (state, kind)
+        for state in (AttemptState.LISTENING, AttemptState.MACHINE)
         for kind in (line.Bridged, line.MessagePlayed)
     } | {
         (AttemptState.WAITING, line.Bridged),

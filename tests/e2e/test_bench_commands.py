@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,3 +50,17 @@ def test_a_registry_is_measured_beside_its_peers(installation: Installation) -> 
     listed = {figures[peer]["listed"] for peer in ("numpy", "duckdb")}
     assert listed == {figures["fairdial"]["screen"]["listed"]}
     assert 0 not in listed
+
+
+def test_who_answers_is_measured_beside_asterisk(
+    installation: Installation, asterisk_tree: Path
+) -> None:
+    installation.environ["FAIRDIAL_ASTERISK"] = str(asterisk_tree)
+    figures = figures_of(installation, "detect", "--greetings", "40", "--peer-greetings", "10")
+    ours, theirs = figures["fairdial"], figures["asterisk_amd"]
+    assert (ours["people"], ours["machines"]) == (20, 20)
+    # Far from the limits, so that forty greetings of chance cannot fail it; still, a detector that
+    # has stopped working does.
+    assert ours["false_machine_percent"] <= 10
+    assert ours["machines_caught_percent"] >= 60
+    assert (theirs["people"] + theirs["machines"], theirs["not_judged"]) == (10, 0)

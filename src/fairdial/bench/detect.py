@@ -7,14 +7,22 @@ greetings in the same run.
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from statistics import median
 
-from fairdial.bench.greetings import Greeting
+from fairdial.bench import amd
+from fairdial.bench.greetings import Greeting, NoSpeaker, greetings
+from fairdial.bench.machine import machine
 from fairdial.core.answer import AnswerKind, Tone
+from fairdial.exceptions import SettingsError
 from fairdial.media.answer_model import AnswerModel
 from fairdial.media.call_ear import CallEar, Heard, Judgement
 from fairdial.media.ear_settings import DetectorSettings
@@ -24,6 +32,50 @@ Figures = dict[str, object]
 
 BEEP_LATE_S = 0.15
 """A beep that is told later than this after its end is no hit."""
+
+
+ASTERISK = "FAIRDIAL_ASTERISK"
+"""The variable that names the folder of an unpacked Asterisk."""
+
+
+async def run(count: int, *, peer_greetings: int) -> Figures:
+    """Judge `count` greetings of voices that nothing was tuned on; Asterisk hears some of them.
+
+    Raises `SettingsError` without espeak-ng.
+    """
+    try:
+        corpus = await asyncio.to_thread(lambda: list(greetings("test", count)))
+    except NoSpeaker as failure:
+        raise SettingsError(
+            "espeak-ng is not installed, and it speaks the greetings: apt-get install espeak-ng"
+        ) from failure
+    settings = DetectorSettings()
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor() as pool:
+        judge = partial(listen, settings=settings)
+        trials = await loop.run_in_executor(
+            None, lambda: list(pool.map(judge, corpus, chunksize=20))
+        )
+    found: Figures = {
+        "machine": machine(),
+        "limits": {
+            "false_machine_percent": 1.0,
+            "machines_caught_percent": 90.0,
+            "decided_s_median": 2.5,
+        },
+        "fairdial": figures(trials),
+    }
+    tree = os.environ.get(ASTERISK)
+    heard = corpus[:peer_greetings]
+    if not heard or tree is None:
+        found["asterisk_amd"] = f"not measured: {ASTERISK} names no unpacked Asterisk"
+        return found
+    verdicts = await amd.listen_all(heard, Path(tree))
+    found["asterisk_amd"] = amd.figures(heard, verdicts)
+    found["fairdial_on_the_same"] = {
+        name: value for name, value in figures(trials[: len(heard)]).items() if name in amd.NAMES
+    }
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

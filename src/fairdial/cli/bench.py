@@ -54,6 +54,27 @@ def bench_floor(
     print_json(carry_out(work))
 
 
+@bench_cli.command("detect")
+def bench_detect(
+    greetings: Annotated[
+        int, typer.Option("--greetings", min=10, max=20_000, help="Greetings to be judged.")
+    ] = 1000,
+    peer_greetings: Annotated[
+        int,
+        typer.Option(
+            "--peer-greetings", min=0, max=2_000, help="How many of them Asterisk hears as well."
+        ),
+    ] = 200,
+) -> None:
+    """Who answered: people and machines on held-out voices, beside Asterisk's AMD().
+
+    Needs espeak-ng. Asterisk hears in real time, forty at once; it is that of FAIRDIAL_ASTERISK.
+    """
+    from fairdial.bench.detect import run as bench
+
+    print_json(carry_out(bench(greetings, peer_greetings=peer_greetings)))
+
+
 @bench_cli.command("registry")
 def bench_registry(
     numbers: Annotated[

@@ -15,6 +15,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import assert_never
 
+from fairdial.core.answer import AnswerKind, Tone
+from fairdial.core.campaign import MachinePolicy
 from fairdial.core.ids import E164, AttemptId, CampaignId, Instant, LeadId, PermitId, SessionId
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.talk import (
@@ -35,6 +37,15 @@ from fairdial.exceptions import ImpossibleEvent
 RING_SLACK = timedelta(seconds=10)
 """How much longer than the ring time we wait for the engine's word before ending the call."""
 
+JUDGE_LIMIT = timedelta(seconds=12)
+"""How long we wait for the engine's judgement; it is due sooner, so this is the second fence."""
+
+BEEP_LIMIT = timedelta(seconds=45)
+"""How long a machine's greeting may last until its beep; then it is hung up on."""
+
+BEEP_FRESH = timedelta(seconds=3)
+"""A beep that was heard so shortly before the judgement is the one to speak after."""
+
 DIAL_LIMIT = timedelta(seconds=40)
 """How long an attempt may stay unanswered without ringing, the SIP timers included."""
 
@@ -53,6 +64,10 @@ class AttemptState(StrEnum):
     """A permit is recorded; nothing has left for the network yet."""
     DIALING = "dialing"
     RINGING = "ringing"
+    LISTENING = "listening"
+    """Answered, and it is judged by the sound whether a person or a machine did."""
+    MACHINE = "machine"
+    """A machine answered; its beep is waited for, to leave a message."""
     WAITING = "waiting"
     """Answered, and no agent is free yet; the connect deadline runs."""
     BRIDGING = "bridging"
@@ -148,6 +163,11 @@ class Attempt:
     disposition: Disposition | None = None
     callback_at: Instant | None = None
     """When an agent who passed the call on agreed to call again."""
+    machines: MachinePolicy = MachinePolicy.CONNECT
+    """What becomes of it when a machine answers, as far as the permit covers it."""
+    heard: Tone | None = None
+    """The last tone of the network, or of a machine, before anybody talked."""
+    heard_at: Instant | None = None
 
 
 # --- events: what happened (past tense) -----------------------------------------------------------
@@ -175,6 +195,22 @@ class Answered:
     """Somebody or something picked up; `session_id` is the agent reserved for it, if any."""
 
     session_id: SessionId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Who or what answered, by the sound."""
+
+    kind: AnswerKind
+    greeting_started_at: Instant | None = None
+    greeting_ended_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A tone of the network, or of a machine."""
+
+    tone: Tone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +282,8 @@ Event = (
     | NotDialed
     | Rang
     | Answered
+    | Judged
+    | Heard
     | AgentReserved
     | Bridged
     | DeadlinePassed
@@ -379,6 +417,12 @@ def _rang(a: Attempt, _: Rang, now: Instant) -> Step:
 
 
 def _answered(a: Attempt, event: Answered, now: Instant) -> Step:
+    if a.machines is not MachinePolicy.CONNECT and not a.hang_up_asked:
+        after = replace(
+            a, state=AttemptState.LISTENING, answered_at=now, deadline_at=now + JUDGE_LIMIT
+        )
+        free = () if event.session_id is None else (ReleaseAgent(session_id=event.session_id),)
+        return Step(attempt=after, actions=free)
     after = replace(
         a,
         state=AttemptState.WAITING if event.session_id is None else AttemptState.BRIDGING,
@@ -396,6 +440,71 @@ def _answered(a: Attempt, event: Answered, now: Instant) -> Step:
     if event.session_id is None:
         return Step(attempt=after)
     return Step(attempt=after, actions=(Bridge(session_id=event.session_id),))
+
+
+def _judged(a: Attempt, event: Judged, now: Instant) -> Step:
+    after = replace(
+        a,
+        greeting_started_at=event.greeting_started_at,
+        greeting_ended_at=event.greeting_ended_at,
+    )
+    if event.kind is not AnswerKind.MACHINE:
+        # The connect deadline runs from the end of the greeting, as the laws that name one do.
+        begins = event.greeting_ended_at or now
+        limit = begins + timedelta(milliseconds=a.connect_ms_max)
+        return Step(attempt=replace(after, state=AttemptState.WAITING, deadline_at=limit))
+    after = replace(after, disposition=standing(a.disposition, Disposition.MACHINE))
+    if a.machines is not MachinePolicy.LEAVE_MESSAGE or a.heard not in (None, Tone.BEEP):
+        return _give_up_machine(after)
+    if a.heard is Tone.BEEP and a.heard_at is not None and now - a.heard_at <= BEEP_FRESH:
+        return _leave_message(after)
+    return Step(attempt=replace(after, state=AttemptState.MACHINE, deadline_at=now + BEEP_LIMIT))
+
+
+def _leave_message(a: Attempt) -> Step:
+    after = replace(a, state=AttemptState.MESSAGE, deadline_at=None)
+    return Step(attempt=after, actions=(PlayMessage(message=Message.VOICEMAIL),))
+
+
+def _give_up_machine(a: Attempt) -> Step:
+    after = replace(a, state=AttemptState.MACHINE, hang_up_asked=True, deadline_at=None)
+    return Step(attempt=after, actions=(HangUp(),))
+
+
+def _not_judged(a: Attempt, _: DeadlinePassed, now: Instant) -> Step:
+    # The engine said nothing in time: whoever it is, nobody is kept waiting for a guess.
+    return _judged(a, Judged(kind=AnswerKind.UNSURE), now)
+
+
+def _heard(a: Attempt, event: Heard, now: Instant) -> Step:
+    if event.tone not in _HEARD_OUTCOMES:
+        return Step(attempt=replace(a, heard=event.tone, heard_at=now))
+    after = replace(a, heard=event.tone, heard_at=now, hang_up_asked=True)
+    return Step(attempt=after, actions=(HangUp(),))
+
+
+def _machine_beeped(a: Attempt, event: Heard, now: Instant) -> Step:
+    after = replace(a, heard=event.tone, heard_at=now)
+    if a.hang_up_asked:
+        return Step(attempt=after)
+    if event.tone is not Tone.BEEP:
+        return _give_up_machine(after)
+    return _leave_message(after)
+
+
+def _no_beep(a: Attempt, _: DeadlinePassed, __: Instant) -> Step:
+    return _give_up_machine(a)
+
+
+def _ended_machine(a: Attempt, event: LegEnded, now: Instant) -> Step:
+    outcome = _HEARD_OUTCOMES.get(a.heard, Outcome.MACHINE) if a.heard else Outcome.MACHINE
+    return Step(attempt=_end(a, event, now, outcome=outcome), actions=(Close(),))
+
+
+def _ended_listening(a: Attempt, event: LegEnded, now: Instant) -> Step:
+    if a.heard in _HEARD_OUTCOMES:
+        return _ended_machine(a, event, now)
+    return _ended_waiting(a, event, now)
 
 
 def _agent_reserved(a: Attempt, event: AgentReserved, _: Instant) -> Step:
@@ -457,8 +566,11 @@ def _agent_lost_in_talk(a: Attempt, event: AgentLost, now: Instant) -> Step:
 
 
 def _ended_unanswered(a: Attempt, event: LegEnded, now: Instant) -> Step:
-    after = _end(a, event, now, outcome=_UNANSWERED[event.cause])
-    return Step(attempt=after, actions=(Close(),))
+    outcome = _UNANSWERED[event.cause]
+    if a.heard is not None and event.cause is EndCause.CANCELLED:
+        # The network said by a tone what it did not say by a status.
+        outcome = _HEARD_OUTCOMES.get(a.heard, outcome)
+    return Step(attempt=_end(a, event, now, outcome=outcome), actions=(Close(),))
 
 
 def _lost_before_dialed(a: Attempt, event: LegEnded, now: Instant) -> Step:
@@ -576,6 +688,20 @@ def _nothing_to_record(a: Attempt, _: NothingToRecord, now: Instant) -> Step:
     return Step(attempt=replace(a, state=AttemptState.CLOSED, closed_at=now))
 
 
+_HEARD_OUTCOMES: Mapping[Tone, Outcome] = {
+    Tone.BUSY: Outcome.BUSY,
+    Tone.CONGESTION: Outcome.CONGESTION,
+    Tone.SIT_NO_CIRCUIT: Outcome.CONGESTION,
+    Tone.SIT_REORDER: Outcome.CONGESTION,
+    Tone.SIT_INTERCEPT: Outcome.INVALID,
+    Tone.SIT_VACANT: Outcome.INVALID,
+    # Codes that do not say which: the number is dialed again, as if the network had no way.
+    Tone.SIT: Outcome.CONGESTION,
+    # Nobody can be talked to on this number.
+    Tone.FAX: Outcome.INVALID,
+}
+"""What a tone says of a call. A beep says nothing of it: a person's line has none."""
+
 _UNANSWERED: Mapping[EndCause, Outcome] = {
     EndCause.BUSY: Outcome.BUSY,
     EndCause.NO_ANSWER: Outcome.NO_ANSWER,
@@ -610,6 +736,17 @@ TRANSITIONS: Mapping[tuple[AttemptState, type], Callable[..., Step]] = {
     (S.RINGING, LegEnded): _ended_unanswered,
     (S.RINGING, HangUpAsked): _hang_up,
     (S.RINGING, DeadlinePassed): _ring_limit_passed,
+    (S.DIALING, Heard): _heard,
+    (S.RINGING, Heard): _heard,
+    (S.LISTENING, Judged): _judged,
+    (S.LISTENING, Heard): _heard,
+    (S.LISTENING, DeadlinePassed): _not_judged,
+    (S.LISTENING, LegEnded): _ended_listening,
+    (S.LISTENING, HangUpAsked): _hang_up,
+    (S.MACHINE, Heard): _machine_beeped,
+    (S.MACHINE, DeadlinePassed): _no_beep,
+    (S.MACHINE, LegEnded): _ended_machine,
+    (S.MACHINE, HangUpAsked): _hang_up,
     (S.WAITING, AgentReserved): _agent_reserved,
     (S.WAITING, DeadlinePassed): _connect_deadline_passed,
     (S.WAITING, LegEnded): _ended_waiting,
@@ -650,13 +787,17 @@ TRANSITIONS: Mapping[tuple[AttemptState, type], Callable[..., Step]] = {
 """What each state makes of each event. The diagram in the docs is drawn from this table."""
 
 _TALKED = (S.TALKING, S.PARKED, S.TRANSFERRED)
-_NETWORK = (Dialed, Rang, Answered, Bridged, MessagePlayed, OptedOut, LegEnded)
+_NETWORK = (Dialed, Rang, Answered, Bridged, MessagePlayed, OptedOut, LegEnded, Judged, Heard)
 
 IGNORED: frozenset[tuple[AttemptState, type]] = frozenset(
     # Doubled or overtaken network events: what they say is known or no longer matters.
     [(S.DIALING, Dialed), (S.RINGING, Dialed), (S.RINGING, Rang)]
     + [(s, e) for s in (S.WAITING, S.BRIDGING, *_TALKED) for e in (Dialed, Rang, Answered)]
+    + [(s, e) for s in (S.LISTENING, S.MACHINE) for e in (Dialed, Rang, Answered)]
     + [(S.MESSAGE, e) for e in (Dialed, Rang, Answered, Bridged)]
+    # Who is connected, or waits for it, is a person whatever an ear says later.
+    + [(s, e) for s in (S.WAITING, S.BRIDGING, *_TALKED, S.MESSAGE) for e in (Judged, Heard)]
+    + [(S.MACHINE, Judged)]
     + [(s, e) for s in _TALKED for e in (Bridged, MessagePlayed)]
     + [(s, e) for s in (S.ENDED, S.CLOSED) for e in (*_NETWORK, NotDialed)]
     # A key that nobody was asked to press: it means nothing to us.
@@ -665,6 +806,7 @@ IGNORED: frozenset[tuple[AttemptState, type]] = frozenset(
     + [(s, e) for s in (S.ENDED, S.CLOSED) for e in (DeadlinePassed, HangUpAsked, AgentLost)]
     + [(s, DeadlinePassed) for s in (S.TALKING, S.TRANSFERRED, S.MESSAGE)]
     + [(s, AgentLost) for s in (S.PERMITTED, S.DIALING, S.RINGING, S.WAITING, S.MESSAGE)]
+    + [(s, AgentLost) for s in (S.LISTENING, S.MACHINE)]
     + [(s, AgentLost) for s in (S.PARKED, S.TRANSFERRED)]
     + [(S.CLOSED, Noted)]
     # A refusal to dial is only true before the wire.
@@ -675,6 +817,7 @@ IGNORED: frozenset[tuple[AttemptState, type]] = frozenset(
 OVERTAKING: Mapping[tuple[AttemptState, type], Event] = {
     (S.PERMITTED, Rang): Dialed(),
     (S.PERMITTED, Answered): Dialed(),
+    (S.PERMITTED, Heard): Dialed(),
 }
 """Network events that overtook another: the one named is applied first, then the event itself."""
 
@@ -708,7 +851,9 @@ def in_flight(state: AttemptState) -> bool:
     match state:
         case S.PERMITTED | S.DIALING | S.RINGING:
             return True
-        case S.WAITING | S.BRIDGING | S.MESSAGE | S.ENDED | S.CLOSED:
+        case S.LISTENING | S.MACHINE | S.WAITING | S.BRIDGING:
+            return False
+        case S.MESSAGE | S.ENDED | S.CLOSED:
             return False
         case S.TALKING | S.PARKED | S.TRANSFERRED:
             return False

@@ -35,6 +35,16 @@ class Method(StrEnum):
     AI_VOICE = "ai_voice"
 
 
+class MachinePolicy(StrEnum):
+    """What becomes of a call that a machine answers."""
+
+    CONNECT = "connect"
+    """Nobody listens: every answer goes to an agent at once."""
+    HANG_UP = "hang_up"
+    LEAVE_MESSAGE = "leave_message"
+    """A recorded message after the beep, where the permit covers one; else as `HANG_UP`."""
+
+
 class DialMode(StrEnum):
     """Who starts the call and how many at once."""
 
@@ -129,3 +139,4 @@ class Campaign:
     """What becomes of calls to the caller ID; None means that none is taken."""
     transfer: Mapping[str, str] = field(default_factory=dict)
     """Where agents may pass a call on to: names, each with a SIP URI or `phone:NAME`."""
+    machines: MachinePolicy = MachinePolicy.CONNECT

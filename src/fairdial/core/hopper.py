@@ -66,6 +66,9 @@ def after_attempt(
         return Again(at=now, why="was not dialed")
     seen = Outcome.NO_ANSWER if outcome is Outcome.CONNECTED else outcome
     rule = plan.rules.get(seen)
+    if rule is None and seen is Outcome.MACHINE:
+        # A machine that was hung up on is nobody who answered, unless the plan tells them apart.
+        rule = plan.rules.get(Outcome.NO_ANSWER)
     if rule is None:
         return Finished(why=f"{seen.value}: the retry plan has no rule for it")
     if attempts >= rule.attempts_max:

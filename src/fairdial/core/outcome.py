@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     """We took it back before anybody answered: a stop, an operator, a suppression."""
     NOT_DIALED = "not_dialed"
     """Permitted, but nothing was sent to the network. Uses no cap."""
+    MACHINE = "machine"
+    """A machine answered, and was hung up on without a message."""
     MESSAGE_LEFT = "message_left"
     """A recorded message was played to its end (broadcast, voicemail drop)."""
 

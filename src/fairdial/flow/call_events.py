@@ -14,7 +14,7 @@ from fairdial.core import agent as desk
 from fairdial.core import attempt as line
 from fairdial.core import talk
 from fairdial.core.attempt import Attempt, AttemptState
-from fairdial.core.campaign import Campaign
+from fairdial.core.campaign import Campaign, MachinePolicy
 from fairdial.core.ids import AttemptId, CampaignId, Instant, SessionId
 from fairdial.core.outcome import Disposition
 from fairdial.exceptions import EngineUnavailable, ImpossibleEvent, Overtaken
@@ -23,6 +23,7 @@ from fairdial.flow.close import close
 from fairdial.flow.floor import Floor, about, log
 from fairdial.flow.stop_request import record_stop_request
 from fairdial.ports import (
+    AnswerJudged,
     CallAnswered,
     CallBridged,
     CallDialed,
@@ -33,6 +34,7 @@ from fairdial.ports import (
     CallRinging,
     MessagePlayed,
     Part,
+    ToneHeard,
     Transaction,
 )
 
@@ -54,6 +56,12 @@ async def on_call_event(floor: Floor, event: CallEvent) -> None:
                 happened = line.Rang()
             case CallAnswered():
                 happened = line.Answered(session_id=None)
+            case AnswerJudged(kind=kind, greeting_started_at=started, greeting_ended_at=ended):
+                happened = line.Judged(
+                    kind=kind, greeting_started_at=started, greeting_ended_at=ended
+                )
+            case ToneHeard(tone=tone):
+                happened = line.Heard(tone=tone)
             case CallBridged():
                 happened = line.Bridged()
             case MessagePlayed():
@@ -88,7 +96,12 @@ async def _apply(floor: Floor, attempt_id: AttemptId, event: line.Event, now: In
         if before is None:
             log.warning("the engine speaks of an attempt that we do not know")
             return
-        if isinstance(event, line.Answered) and line.in_flight(before.state):
+        is_judged_first = before.machines is not MachinePolicy.CONNECT
+        if (
+            isinstance(event, line.Answered)
+            and line.in_flight(before.state)
+            and not is_judged_first
+        ):
             event = await _offer(tx, before, now)
         try:
             stepped = line.step(before, event, now)
@@ -105,7 +118,8 @@ async def _apply(floor: Floor, attempt_id: AttemptId, event: line.Event, now: In
         log.info("%s", _in_words(stepped.attempt))
     learn(floor, before, stepped.attempt)
     await tell_engine(floor, stepped)
-    if any(isinstance(a, line.ReleaseAgent) for a in stepped.actions):
+    waits = before.state is AttemptState.LISTENING and stepped.attempt.state is AttemptState.WAITING
+    if waits or any(isinstance(a, line.ReleaseAgent) for a in stepped.actions):
         await match_waiting(floor, before.campaign_id)
 
 

@@ -7,16 +7,20 @@ verdict, and the lead gets its next step at once.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fairdial.core import hopper, permit
 from fairdial.core.attempt import Attempt, AttemptState, NotDialed
-from fairdial.core.ids import AttemptId, PermitId
+from fairdial.core.campaign import MachinePolicy, Method
+from fairdial.core.facts import Facts
+from fairdial.core.ids import AttemptId, Instant, PermitId
 from fairdial.core.lead import Lead
 from fairdial.core.permit import PERMIT_LIFE, Permit, Refusal
 from fairdial.core.proof import KeptRulebook
 from fairdial.exceptions import EngineUnavailable, PermitMisused
 from fairdial.flow.call_events import apply
 from fairdial.flow.floor import Floor, about, log
-from fairdial.ports import Lease
+from fairdial.ports import Lease, Transaction
 
 DIAL_GRACE = 3 * PERMIT_LIFE
 """How long after its permit an attempt may wait for the engine's word that it was dialed."""
@@ -37,7 +41,8 @@ async def place_call(
     with about(attempt.id):
         log.info("permitted: permit %s, lead %s", granted.id, lead.id)
         try:
-            await floor.telephony.dial(granted, ring_s=attempt.ring_s)
+            detect = attempt.machines is not MachinePolicy.CONNECT
+            await floor.telephony.dial(granted, ring_s=attempt.ring_s, detect=detect)
         except (EngineUnavailable, PermitMisused) as error:
             log.warning("not dialed: %s", error)
             await apply(floor, attempt.id, NotDialed(why=str(error)), floor.clock.now())
@@ -93,6 +98,11 @@ async def _judge(
             await tx.save_refusal(floor.ids.new(), decision)
             await tx.save_next_step(lead.id, hopper.after_refusal(decision))
             return decision
+        machines = campaign.machines
+        if machines is MachinePolicy.LEAVE_MESSAGE and not _may_leave_message(
+            tx, floor, facts, decision, now
+        ):
+            machines = MachinePolicy.HANG_UP
         attempt = Attempt(
             id=decision.attempt_id,
             permit_id=decision.id,
@@ -104,6 +114,32 @@ async def _judge(
             ring_s=campaign.ring_s,
             connect_ms_max=campaign.connect_ms_max,
             deadline_at=now + DIAL_GRACE,
+            machines=machines,
         )
         await tx.open_attempt(decision, attempt)
         return attempt, decision
+
+
+def _may_leave_message(
+    tx: Transaction, floor: Floor, facts: Facts, granted: Permit, now: Instant
+) -> bool:
+    """Whether a recorded message may be left under a permit: it is judged as such a call is.
+
+    A message on a machine is a prerecorded voice to the law (47 CFR 64.1200(a)(1), (a)(3)), whoever
+    would have talked to a person. The judgement is sealed beside the permit.
+    """
+    judged = permit.judge(replace(facts, method=Method.PRERECORDED), floor.rulebook, now)
+    tx.audit(
+        "permit.message",
+        granted.id,
+        {
+            "attempt": granted.attempt_id,
+            "number": granted.number,
+            "allowed": judged.is_allowed,
+            "reasons": [f"{verdict.rule}: {verdict.why}" for verdict in judged.reasons],
+            "rulebook": granted.rulebook,
+        },
+        actor="permit",
+        at=now,
+    )
+    return judged.is_allowed

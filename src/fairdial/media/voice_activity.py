@@ -119,9 +119,7 @@ class VoiceActivity:
         level = max(level, LEVEL_MIN)
         self._follow_floor(level)
         s = self._settings
-        limit = max(
-            self._floor + s.voice_above_floor, s.voice_level_min, self._peak - _SOFT_FRAME
-        )
+        limit = max(self._floor + s.voice_above_floor, s.voice_level_min, self._peak - _SOFT_FRAME)
         # Syllables rise and fall by 20 dB, so a background is known by its smoothed level.
         self._smoothed += _SMOOTHING * (_power(level) - self._smoothed)
         smoothed = 10 * log10(self._smoothed)

@@ -12,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairdial.adapters.files.campaign import CampaignFile, read_campaign
-from fairdial.core.campaign import DialMode, Method, Pace, Purpose, RetryPlan, RetryRule
+from fairdial.core.attempt import Message
+from fairdial.core.campaign import (
+    DialMode,
+    InboundAnswer,
+    InboundPlan,
+    MachinePolicy,
+    Method,
+    Pace,
+    Purpose,
+    RetryPlan,
+    RetryRule,
+)
 from fairdial.core.ids import E164
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.exceptions import SettingsError
@@ -123,6 +134,10 @@ def test_reads_everything(tmp_path: Path) -> None:
         agents=8,
         phones=("sip:ada@192.0.2.10", "sip:bela@192.0.2.10:5070"),
         dispositions=(Disposition.SALE, Disposition.STOP_CALLING),
+        machines=MachinePolicy.CONNECT,
+        inbound=None,
+        transfer={},
+        messages={},
         abandoned_message=tmp_path / "sorry.wav",
         warnings=(),
     )
@@ -267,3 +282,60 @@ def test_any_value_is_read_or_refused_and_nothing_else(
     except SettingsError as refused:
         said = str(refused)
     assert str(path) in said
+
+
+MORE = """
+[machines]
+policy = "leave_message"
+
+[inbound]
+answer = "agents"
+queue_s = 45
+
+[transfer]
+closers = "phone:closers"
+billing = "sip:billing@192.0.2.10"
+"""
+
+
+def with_recordings(folder: Path, *keys: str) -> Path:
+    """The campaign with machines, calls to us and destinations, and these recordings."""
+    lines = "".join(f'{key} = "{key}.wav"\n' for key in keys)
+    for key in keys:
+        record(folder / f"{key}.wav")
+    return save(folder, CAMPAIGN.replace("[messages]\n", f"[messages]\n{lines}") + MORE)
+
+
+def test_reads_machines_calls_to_us_and_destinations(tmp_path: Path) -> None:
+    file = read_campaign(with_recordings(tmp_path, "voicemail", "call_back", "opted_out"))
+    assert file.machines is MachinePolicy.LEAVE_MESSAGE
+    assert file.inbound == InboundPlan(answer=InboundAnswer.AGENTS, queue_s_max=45)
+    assert file.transfer == {"closers": "phone:closers", "billing": "sip:billing@192.0.2.10"}
+    assert file.messages == {
+        Message.VOICEMAIL: tmp_path / "voicemail.wav",
+        Message.CALL_BACK: tmp_path / "call_back.wav",
+        Message.OPTED_OUT: tmp_path / "opted_out.wav",
+    }
+
+
+@pytest.mark.parametrize("missing", ["voicemail", "call_back", "opted_out"])
+def test_a_promise_needs_its_recording(tmp_path: Path, missing: str) -> None:
+    keys = [key for key in ("voicemail", "call_back", "opted_out") if key != missing]
+    assert f"messages.{missing} is missing" in refusal(with_recordings(tmp_path, *keys))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('policy = "leave_message"', 'policy = "sing"', "machines.policy"),
+        ('policy = "leave_message"', 'polcy = "hang_up"', "machines.polcy"),
+        ('answer = "agents"', 'answer = "nobody"', "inbound.answer"),
+        ("queue_s = 45", "queue_s = 1", "inbound.queue_s"),
+        ('closers = "phone:closers"', 'closers = "browser"', "transfer.closers"),
+        ('closers = "phone:closers"', "closers = 7", "transfer.closers"),
+    ],
+)
+def test_names_what_is_wrong_with_them(tmp_path: Path, old: str, new: str, why: str) -> None:
+    path = with_recordings(tmp_path, "voicemail", "call_back", "opted_out")
+    path.write_text(path.read_text().replace(old, new))
+    assert why in refusal(path)

@@ -151,6 +151,10 @@ class AsteriskSetup:
     media_lost_s: float = 10.0
     no_response_s: float = 6.4
     directories: AsteriskDirectories = AsteriskDirectories()
+    more_modules: tuple[str, ...] = ()
+    more_dialplan: str = ""
+    more_files: Mapping[str, str] = field(default_factory=dict)
+    """For what is measured beside us: nothing of ours needs any of it."""
 
     def check(self) -> None:
         """Raise `SettingsError` for what could not work."""
@@ -242,7 +246,8 @@ def _write(path: Path, content: bytes) -> None:
 
 def _files(setup: AsteriskSetup, password: str, folder: Path) -> dict[str, str]:
     """The files by name."""
-    modules = "".join(f"load = {module}.so\n" for module in _MODULES)
+    wanted = (*_MODULES, *setup.more_modules)
+    modules = "".join(f"load = {module}.so\n" for module in wanted)
     return {
         "asterisk.conf": _asterisk_conf(setup, folder),
         "modules.conf": f"[modules]\nautoload = no\n{modules}",
@@ -274,6 +279,7 @@ def _files(setup: AsteriskSetup, password: str, folder: Path) -> dict[str, str]:
         "manager.conf": _section("general", enabled="no"),
         "pjproject.conf": _section("startup", type="startup", log_level=2),
         "features.conf": "[general]\n",
+        **setup.more_files,
         "indications.conf": "[general]\ncountry = us\n[us]\ndescription = United States\n"
         "ringcadence = 2000,4000\nring = 440+480/2000,0/4000\nbusy = 480+620/500,0/500\n"
         "congestion = 480+620/250,0/250\n",
@@ -334,7 +340,7 @@ exten = _[+0-9*#a-zA-Z].,1,Stasis({setup.app},inbound,${{FAIRDIAL_TRUNK}},${{EXT
 exten = _[+0-9*#a-zA-Z],1,Goto(${{EXTEN}}0,1)
 [fairdial-none]
 exten = _[+0-9*#a-zA-Z].,1,Hangup(21)
-"""
+{setup.more_dialplan}"""
 
 
 def _pjsip_conf(setup: AsteriskSetup) -> Iterator[str]:

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fairdial.adapters.asterisk.config import (
@@ -47,6 +47,9 @@ class AsteriskServer:
         media_lost_s: float = 10.0,
         calls_max: int = 500,
         password: str = "",
+        more_modules: Sequence[str] = (),
+        more_dialplan: str = "",
+        more_files: Mapping[str, str] | None = None,
     ) -> None:
         """Describe it; nothing is written before `start`. `tree` holds `usr/sbin/asterisk`.
 
@@ -57,6 +60,9 @@ class AsteriskServer:
         self._phones = tuple(phones)
         self._media_lost_s = media_lost_s
         self._calls_max = calls_max
+        self._more_modules = tuple(more_modules)
+        self._more_dialplan = more_dialplan
+        self._more_files = dict(more_files or {})
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.sip_port = 0
@@ -169,6 +175,9 @@ class AsteriskServer:
             trunks=self._trunks,
             phones=self._phones,
             password=self.password,
+            more_modules=self._more_modules,
+            more_dialplan=self._more_dialplan,
+            more_files=self._more_files,
             sip_ip=HERE,
             sip_port=self.sip_port,
             http_port=self.http_port,

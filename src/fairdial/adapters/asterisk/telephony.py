@@ -212,8 +212,8 @@ class AsteriskTelephony:
         board.phones[session_id] = leg = PhoneLeg(board, node, session_id)
         await leg.connect(phone[:512])
 
-    async def connect_browser(self, session_id: SessionId, offer: str) -> str:
-        """Nail up the leg to a browser; returns our answer to its offer."""
+    async def connect_browser(self, session_id: SessionId, offer: str) -> str:  # noqa: ARG002
+        """Not with Asterisk yet. Raises `EngineUnavailable`."""
         raise EngineUnavailable("browsers cannot be connected to Asterisk yet: use a SIP phone")
 
     async def disconnect_agent(self, session_id: SessionId) -> None:

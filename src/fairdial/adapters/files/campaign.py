@@ -18,11 +18,22 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fairdial.core.attempt import OPT_OUT_KEY
-from fairdial.core.campaign import DialMode, Method, Pace, Purpose, RetryPlan, RetryRule
+from fairdial.core.attempt import OPT_OUT_KEY, Message
+from fairdial.core.campaign import (
+    DialMode,
+    InboundAnswer,
+    InboundPlan,
+    MachinePolicy,
+    Method,
+    Pace,
+    Purpose,
+    RetryPlan,
+    RetryRule,
+)
 from fairdial.core.ids import E164
 from fairdial.core.number import NumberFault, parse_e164
 from fairdial.core.outcome import Disposition, Outcome
+from fairdial.core.phone import REGISTERED_PREFIX
 from fairdial.exceptions import SettingsError
 from fairdial.ports import BROWSER
 
@@ -40,6 +51,7 @@ MESSAGE_S_MAX = 30.0
 _PHONE = re.compile(
     r"sip:[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?"
     rf"|{BROWSER}(:[A-Za-z0-9._+-]{{1,64}})?"
+    rf"|{REGISTERED_PREFIX}[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}"
 )
 
 _Member = TypeVar("_Member", bound=StrEnum)
@@ -74,6 +86,11 @@ class CampaignFile:
     """The agents' own phones, SIP URIs or browsers; none means simulated agents, which only the
     sandbox has."""
     dispositions: tuple[Disposition, ...]
+    machines: MachinePolicy
+    inbound: InboundPlan | None
+    transfer: Mapping[str, str]
+    messages: Mapping[Message, Path]
+    """Recordings beside that for abandoned calls."""
     abandoned_message: Path | None
     """The recording for a call that no agent could take: WAV, 8 kHz, 16 bit, mono.
 
@@ -146,7 +163,25 @@ def read_campaign(path: Path) -> CampaignFile:
             "agent can take, with the seller's name and how to opt out, by the key "
             f"{OPT_OUT_KEY} and by a number to call (47 CFR 64.1200(a)(7)).",
         )
+    machines = top.section("machines").choice_or("policy", MachinePolicy, MachinePolicy.CONNECT)
+    inbound = _inbound(top.section("inbound"))
+    recordings = {
+        message: recording
+        for message, key in _RECORDINGS.items()
+        if (recording := messages.file(key)) is not None
+    }
+    for message, recording in recordings.items():
+        _check_recording(messages, _RECORDINGS[message], recording)
+    needed: list[Message] = []
+    if machines is MachinePolicy.LEAVE_MESSAGE:
+        needed.append(Message.VOICEMAIL)
+    if inbound is not None:
+        needed += [Message.CALL_BACK, Message.OPTED_OUT]
+    for message in needed:
+        if message not in recordings:
+            raise messages.error(_RECORDINGS[message], _WHY_NEEDED[message])
     messages.done()
+    transfer = top.section("transfer").destinations()
     top.done()
 
     return CampaignFile(
@@ -169,6 +204,10 @@ def read_campaign(path: Path) -> CampaignFile:
         agents=agents,
         phones=phones,
         dispositions=dispositions,
+        machines=machines,
+        inbound=inbound,
+        transfer=transfer,
+        messages=recordings,
         abandoned_message=abandoned,
         warnings=_warnings(
             seller=seller,
@@ -180,6 +219,34 @@ def read_campaign(path: Path) -> CampaignFile:
             retry=retry,
         ),
     )
+
+
+_RECORDINGS = {
+    Message.VOICEMAIL: "voicemail",
+    Message.CALL_BACK: "call_back",
+    Message.OPTED_OUT: "opted_out",
+}
+"""The recordings by the keys that name them."""
+_WHY_NEEDED = {
+    Message.VOICEMAIL: "is missing: machines.policy is leave_message, and that is the message.",
+    Message.CALL_BACK: (
+        "is missing: who rings back must hear who called, for whom, and that the key "
+        f"{OPT_OUT_KEY} stops the calls."
+    ),
+    Message.OPTED_OUT: "is missing: who presses that key must hear that it worked.",
+}
+
+
+def _inbound(section: _Section) -> InboundPlan | None:
+    """What becomes of calls to us; None where the table is left out."""
+    if not section.table:
+        return None
+    plan = InboundPlan(
+        answer=section.choice("answer", InboundAnswer),
+        queue_s_max=section.whole("queue_s", 5, 600, default=60),
+    )
+    section.done()
+    return plan
 
 
 def _pace(dialing: _Section, method: Method, *, telemarketing: bool) -> Pace:
@@ -361,6 +428,27 @@ class _Section:
             raise self.error(key, "names one of its words twice.")
         return found
 
+    def choice_or(self, key: str, members: type[_Member], default: _Member) -> _Member:
+        """The only key of this table, one of an enum's words; the default when it is absent."""
+        found = self._member(key, self._value(key, default.value), members)
+        self.done()
+        return found
+
+    def destinations(self) -> dict[str, str]:
+        """Names of destinations, each with a phone: a SIP URI or one that registers."""
+        found: dict[str, str] = {}
+        for name, phone in self.table.items():
+            self._asked.add(name)
+            is_phone = isinstance(phone, str) and _PHONE.fullmatch(phone) is not None
+            if not is_phone or phone.partition(":")[0] == BROWSER:
+                raise self.error(
+                    name,
+                    f'is {phone!r:.60}; a destination looks like "sip:desk@192.0.2.10:5060" or '
+                    '"phone:desk".',
+                )
+            found[name] = phone
+        return found
+
     def phones(self, key: str) -> tuple[str, ...]:
         """SIP URIs and browsers, once each; none when the key is absent. `browser` without a name
         may come several times."""
@@ -371,8 +459,8 @@ class _Section:
             if not isinstance(value, str) or not _PHONE.fullmatch(value):
                 raise self.error(
                     key,
-                    f'holds {value!r:.60}; a phone looks like "sip:alice@192.0.2.10:5060" or '
-                    '"browser:alice".',
+                    f'holds {value!r:.60}; a phone looks like "sip:alice@192.0.2.10:5060", '
+                    '"phone:alice" or "browser:alice".',
                 )
         named = [value for value in values if value != BROWSER]
         if len(set(named)) != len(named):

@@ -35,8 +35,9 @@ from fairdial.adapters.postgres.switchboard import PostgresSwitchboard
 from fairdial.core import audit
 from fairdial.core.abandon import AbandonFigure, AbandonMeasure, AbandonRecord
 from fairdial.core.agent import AgentSession
+from fairdial.core.answer import Tone
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
-from fairdial.core.campaign import Campaign, CampaignState
+from fairdial.core.campaign import Campaign, CampaignState, MachinePolicy
 from fairdial.core.facts import Facts, SuppressionKind
 from fairdial.core.hopper import Again, NextStep
 from fairdial.core.ids import (
@@ -630,6 +631,7 @@ class PostgresTransaction:
             ring_s=attempt.ring_s,
             connect_ms_max=attempt.connect_ms_max,
             deadline_at=attempt.deadline_at,
+            machines=attempt.machines.value,
         )
         self.audit(
             "permit.issued",
@@ -960,7 +962,7 @@ def _columns(entries: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
 
 _ATTEMPT_FIXED = frozenset(
     {"id", "permit_id", "lead_id", "campaign_id", "number", "permitted_at", "ring_s"}
-    | {"connect_ms_max"}
+    | {"connect_ms_max", "machines"}
 )
 
 
@@ -978,6 +980,8 @@ def _attempt(row: DictRow) -> Attempt:
             "state": AttemptState(row["state"]),
             "outcome": None if row["outcome"] is None else Outcome(row["outcome"]),
             "cause": None if row["cause"] is None else EndCause(row["cause"]),
+            "machines": MachinePolicy(row["machines"]),
+            "heard": None if row["heard"] is None else Tone(row["heard"]),
             "disposition": None if row["disposition"] is None else Disposition(row["disposition"]),
         }
     )

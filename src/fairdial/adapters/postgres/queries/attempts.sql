@@ -9,9 +9,9 @@ WITH granted AS (
     RETURNING id, attempt_id, lead_id, campaign_id, number
 )
 INSERT INTO attempt (id, permit_id, lead_id, campaign_id, number, state, permitted_at, ring_s,
-                     connect_ms_max, deadline_at)
+                     connect_ms_max, deadline_at, machines)
 SELECT attempt_id, id, lead_id, campaign_id, number, 'permitted', %(permitted_at)s, %(ring_s)s,
-       %(connect_ms_max)s, %(deadline_at)s
+       %(connect_ms_max)s, %(deadline_at)s, %(machines)s
   FROM granted
 
 -- name: attempt_for_update
@@ -27,7 +27,7 @@ UPDATE attempt
        closed_at = %(closed_at)s, deadline_at = %(deadline_at)s, session_id = %(session_id)s,
        is_abandoned = %(is_abandoned)s, hang_up_asked = %(hang_up_asked)s, outcome = %(outcome)s,
        cause = %(cause)s, raw = %(raw)s, disposition = %(disposition)s, is_held = %(is_held)s,
-       callback_at = %(callback_at)s
+       callback_at = %(callback_at)s, heard = %(heard)s, heard_at = %(heard_at)s
  WHERE id = %(id)s AND state = %(was)s RETURNING id
 
 -- name: longest_waiting
