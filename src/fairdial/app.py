@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psycopg
 
+from fairdial.adapters.asterisk.settings import AsteriskSettings
+from fairdial.adapters.asterisk.telephony import AsteriskTelephony
 from fairdial.adapters.audit_keys import AuditKeys
 from fairdial.adapters.carrier.population import read_people
 from fairdial.adapters.carrier.processes import CarrierProcess
@@ -49,7 +51,7 @@ from fairdial.flow.floor import Floor
 from fairdial.flow.intake import Intake, take_in_list, take_in_stop_requests
 from fairdial.flow.registries import import_registry
 from fairdial.memory import put_aside_what_stays
-from fairdial.ports import Clock, Message
+from fairdial.ports import Clock, Message, Telephony
 from fairdial.rules import load_rulebook_and_files
 from fairdial.settings import Settings
 
@@ -190,23 +192,8 @@ async def open_floor(
             f"{file.path}: [messages] abandoned is missing; a person who answers and finds no "
             "agent must hear who called and how to opt out (47 CFR 64.1200(a)(7)), in every mode"
         )
-    telephony = SipTelephony(
-        SipSettings(
-            trunks=lines.trunks,
-            phones=() if settings.phones is None else read_phones(settings.phones),
-            local_ip=settings.sip_ip,
-            sip_port=settings.sip_port,
-            rtp_port_min=settings.rtp_port_min,
-            rtp_port_max=settings.rtp_port_max,
-            is_sandbox=settings.sandbox,
-            data_dir=make_folder(settings.data_dir / "engine"),
-            messages={**file.messages, Message.ABANDONED: file.abandoned_message},
-            caller_name=file.caller_name,
-            calls_max=file.pace.calls_in_flight_max,
-        ),
-        clock,
-        browsers_of(settings),
-    )
+    messages = {**file.messages, Message.ABANDONED: file.abandoned_message}
+    telephony = _telephony(settings, clock, lines, file, messages)
     rulebook, rule_files = load_rules_and_files(settings)
     floor = Floor(
         store=store,
@@ -221,16 +208,81 @@ async def open_floor(
     try:
         await telephony.start()
     except EngineUnavailable as error:
-        raise EngineUnavailable(
-            f"{error}\nThe settings in force: FAIRDIAL_SIP_IP={settings.sip_ip}, "
-            f"FAIRDIAL_SIP_PORT={settings.sip_port}, calls to "
-            + ", ".join(f"{trunk.host}:{trunk.port}" for trunk in lines.trunks)
-            + "."
-        ) from error
+        raise EngineUnavailable(f"{error}\n{_in_force(settings, lines)}") from error
     try:
         yield floor
     finally:
         await telephony.stop()
+
+
+def _telephony(
+    settings: Settings,
+    clock: Clock,
+    lines: Lines,
+    file: CampaignFile,
+    messages: Mapping[Message, Path],
+) -> Telephony:
+    """The engine of the settings. Raises `SettingsError`."""
+    folder = make_folder(settings.data_dir / "engine")
+    if settings.engine == "asterisk":
+        assert settings.asterisk_urls is not None, "checked with the settings"
+        assert settings.asterisk_password_file is not None, "checked with the settings"
+        return AsteriskTelephony(
+            AsteriskSettings(
+                urls=tuple(url.strip() for url in settings.asterisk_urls.split(",")),
+                password=_secret("ASTERISK_PASSWORD_FILE", settings.asterisk_password_file),
+                trunks=lines.trunks,
+                is_sandbox=settings.sandbox,
+                data_dir=folder,
+                messages=messages,
+                caller_name=file.caller_name,
+                calls_max=file.pace.calls_in_flight_max,
+                media_ip=settings.asterisk_media_ip,
+            ),
+            clock,
+        )
+    return SipTelephony(
+        SipSettings(
+            trunks=lines.trunks,
+            phones=() if settings.phones is None else read_phones(settings.phones),
+            local_ip=settings.sip_ip,
+            sip_port=settings.sip_port,
+            rtp_port_min=settings.rtp_port_min,
+            rtp_port_max=settings.rtp_port_max,
+            is_sandbox=settings.sandbox,
+            data_dir=folder,
+            messages=messages,
+            caller_name=file.caller_name,
+            calls_max=file.pace.calls_in_flight_max,
+        ),
+        clock,
+        browsers_of(settings),
+    )
+
+
+def _secret(name: str, path: Path) -> str:
+    """What a file with a password holds. Raises `SettingsError`."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"FAIRDIAL_{name}: cannot read {path}: {error}") from error
+    if not text:
+        raise SettingsError(f"FAIRDIAL_{name}: {path} is empty: write the password into it")
+    return text
+
+
+def _in_force(settings: Settings, lines: Lines) -> str:
+    """The settings that an engine which does not start has to do with."""
+    to = ", ".join(f"{trunk.host}:{trunk.port}" for trunk in lines.trunks)
+    if settings.engine == "asterisk":
+        return (
+            f"The settings in force: FAIRDIAL_ENGINE=asterisk, "
+            f"FAIRDIAL_ASTERISK_URLS={settings.asterisk_urls}, calls to {to}."
+        )
+    return (
+        f"The settings in force: FAIRDIAL_SIP_IP={settings.sip_ip}, "
+        f"FAIRDIAL_SIP_PORT={settings.sip_port}, calls to {to}."
+    )
 
 
 def browsers_of(settings: Settings) -> WebRtcSettings:

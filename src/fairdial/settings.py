@@ -53,6 +53,14 @@ class Settings(BaseSettings):
     """The file with your trunks; without it the sandbox starts its simulated carrier."""
     phones: Path | None = None
     """The file with the phones that may register with us."""
+    engine: Literal["embedded", "asterisk"] = "embedded"
+    """Who carries SIP and RTP: our own process, or your Asterisk."""
+    asterisk_urls: str | None = None
+    """The REST interface of each Asterisk, separated by commas: `ws://10.0.0.5:8088`."""
+    asterisk_password_file: Path | None = None
+    """The file with the password of that interface; `fairdial asterisk config` writes one."""
+    asterisk_media_ip: str = "127.0.0.1"
+    """Our address that Asterisk sends audio to, for recordings and ears."""
     sip_ip: str = "127.0.0.1"
     """The address our SIP and RTP use."""
     sip_port: int = Field(default=0, ge=0, le=65535)
@@ -111,6 +119,17 @@ def _check(settings: Settings) -> None:
             "FAIRDIAL_RTP_PORT_MIN and FAIRDIAL_RTP_PORT_MAX leave no room for media; "
             "two ports are used for each call"
         )
+    if settings.engine == "asterisk":
+        for name, value in (
+            ("ASTERISK_URLS", settings.asterisk_urls),
+            ("ASTERISK_PASSWORD_FILE", settings.asterisk_password_file),
+            ("TRUNKS", settings.trunks),
+        ):
+            if value is None:
+                raise SettingsError(
+                    f"FAIRDIAL_ENGINE=asterisk needs FAIRDIAL_{name}: "
+                    f"`fairdial asterisk config` writes what belongs together"
+                )
     if settings.sandbox and not _is_loopback(settings.webrtc_ip):
         raise SettingsError(
             f"FAIRDIAL_WEBRTC_IP={settings.webrtc_ip} is not on this machine alone, and the "

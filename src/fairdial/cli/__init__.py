@@ -8,6 +8,7 @@ import sys
 import typer
 
 from fairdial import __version__
+from fairdial.cli.asterisk import asterisk_cli
 from fairdial.cli.audit import audit_cli
 from fairdial.cli.bench import bench_cli
 from fairdial.cli.calls import demo, run, suppress
@@ -27,6 +28,7 @@ cli = typer.Typer(
 )
 for command in (demo, run, suppress, explain, preflight, abandonment):
     cli.command()(command)
+cli.add_typer(asterisk_cli, name="asterisk")
 cli.add_typer(audit_cli, name="audit")
 cli.add_typer(rules_cli, name="rules")
 cli.add_typer(registry_cli, name="registry")

@@ -13,9 +13,9 @@ from tests.adapters.sip.sip_cast import RealClock
 from tests.contract.exchange import HERE, Exchange
 from tests.contract.worlds import WITHIN_S, WireWorld
 
-from fairdial.adapters.asterisk.config import AsteriskPhone
 from fairdial.adapters.asterisk.server import AsteriskServer
 from fairdial.adapters.asterisk.telephony import AsteriskSettings, AsteriskTelephony
+from fairdial.core.phone import PhoneAccount
 from fairdial.core.trunk import TrunkSettings
 from fairdial.ports import Message
 
@@ -122,7 +122,7 @@ async def asterisk_world(
     tree: Path,
     *,
     nodes: int = 1,
-    phones: tuple[AsteriskPhone, ...] = (),
+    phones: tuple[PhoneAccount, ...] = (),
     media_lost_s: float = 10.0,
     **changes: Any,
 ) -> AsteriskWorld:

@@ -142,6 +142,8 @@ async def test_a_full_trunk_leaves_the_call_to_the_next(
 ) -> None:
     async with open_line(trunks=both(first, second, calls_max=1), no_response_s=5.0) as line:
         attempts = [await line.call(permit(f"+1212555010{n}")) for n in range(3)]
+        for attempt in attempts[:2]:
+            await line.until_told(CallDialed, attempt)
         declined = await line.until_told(CallNotDialed, attempts[2])
         assert "it carries its most, 1 calls" in declined.why
         assert [dialed(line, attempt) for attempt in attempts] == [["first"], ["second"], []]

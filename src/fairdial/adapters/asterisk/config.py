@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fairdial.core.phone import PhoneAccount, phone_fault
 from fairdial.core.trunk import Transport, TrunkSettings, trunk_fault
 from fairdial.exceptions import SettingsError
 from fairdial.media.sounds import hold_music
@@ -33,7 +34,6 @@ OURS, INBOUND = "fairdial-leg", "fairdial-inbound"
 AWAY_S = 3.0
 """How long an answered call waits for a dialer that is away for a moment, seconds."""
 
-_PHONE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _SECRET = re.compile(r"[!-:<-~]{8,128}", re.ASCII)
 _MODULES = [
     "app_exec",
@@ -102,14 +102,6 @@ _MODULES = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AsteriskPhone:
-    """A phone of ours that registers with Asterisk: `phone:name`."""
-
-    name: str
-    password: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AsteriskDirectories:
     """Where an Asterisk of ours finds its parts. The default is what Debian's package uses."""
 
@@ -127,7 +119,7 @@ class AsteriskSetup:
     """All that the files are written from."""
 
     trunks: tuple[TrunkSettings, ...]
-    phones: tuple[AsteriskPhone, ...] = ()
+    phones: tuple[PhoneAccount, ...] = ()
     app: str = "fairdial"
     user: str = USER
     password: str = field(default="", repr=False)
@@ -172,15 +164,16 @@ class AsteriskSetup:
                 raise SettingsError(f"the name {name} is given twice among trunks and phones")
         for phone in self.phones:
             is_ours = phone.name == ANY_PHONE or phone.name.startswith(TRUNK_PREFIX)
-            if _PHONE_NAME.fullmatch(phone.name) is None or is_ours:
+            if (fault := phone_fault(phone)) is not None:
+                raise SettingsError(f"phone {phone.name[:80]}: {fault}")
+            if is_ours:
                 raise SettingsError(
-                    f"phone {phone.name[:80]!r}: a name has letters, digits, . _ and -, at most "
-                    f"64, and does not begin with {TRUNK_PREFIX!r}"
+                    f"phone {phone.name}: its name must not begin with {TRUNK_PREFIX!r}, nor be "
+                    f"{ANY_PHONE!r}"
                 )
             if _SECRET.fullmatch(phone.password) is None:
                 raise SettingsError(
-                    f"phone {phone.name}: its password has 8 to 128 visible characters, no ; and "
-                    f"no blanks"
+                    f"phone {phone.name}: its password must have no ; for Asterisk's files"
                 )
         if self.password and _SECRET.fullmatch(self.password) is None:
             raise SettingsError("the password has 8 to 128 visible characters, no ; and no blanks")

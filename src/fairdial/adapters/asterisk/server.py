@@ -22,10 +22,10 @@ from fairdial.adapters.asterisk.config import (
     PASSWORD_FILE,
     USER,
     AsteriskDirectories,
-    AsteriskPhone,
     AsteriskSetup,
     write_config,
 )
+from fairdial.core.phone import PhoneAccount
 from fairdial.core.trunk import TrunkSettings
 from fairdial.exceptions import EngineUnavailable
 
@@ -43,7 +43,7 @@ class AsteriskServer:
         tree: Path,
         *,
         trunks: Sequence[TrunkSettings],
-        phones: Sequence[AsteriskPhone] = (),
+        phones: Sequence[PhoneAccount] = (),
         media_lost_s: float = 10.0,
         calls_max: int = 500,
         password: str = "",
