@@ -64,3 +64,12 @@ def test_who_answers_is_measured_beside_asterisk(
     assert ours["false_machine_percent"] <= 10
     assert ours["machines_caught_percent"] >= 60
     assert (theirs["people"] + theirs["machines"], theirs["not_judged"]) == (10, 0)
+
+
+def test_calls_are_set_up_and_ended_beside_sipp(installation: Installation) -> None:
+    figures = figures_of(installation, "calls", "--calls", "60", "--rate", "20")
+    ours, peer = figures["fairdial"], figures["sipp"]
+    assert (ours["answered"], ours["never_ended"], ours["not_dialed"]) == (60, 0, 0)
+    assert ours["ended"] == {"we_hung_up": 60}
+    assert peer["all_succeeded"] is True
+    assert len(ours["curve"]) == 21

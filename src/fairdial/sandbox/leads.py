@@ -396,5 +396,12 @@ def _write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def demo_message(folder: Path) -> Path:
+    """The demo's recording for calls that no agent could take, written into a folder."""
+    path = folder / "abandoned.wav"
+    path.write_bytes(_data("abandoned.wav"))
+    return path
+
+
 def _data(name: str) -> bytes:
     return resources.files("fairdial.sandbox").joinpath("data", name).read_bytes()

@@ -128,6 +128,14 @@ class SipTelephony:
         await self._browsers.stop()
         self._put(None)
 
+    @property
+    def engine_pid(self) -> int:
+        """The id of the engine's process. Raises `EngineUnavailable` while there is none."""
+        pid = self._worker.pid
+        if pid is None:
+            raise EngineUnavailable("the telephony engine is not running")
+        return pid
+
     async def dial(
         self, permit: Permit, *, ring_s: int, detect: bool = False, identity: str = ""
     ) -> None:
