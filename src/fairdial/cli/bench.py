@@ -75,22 +75,6 @@ def bench_detect(
     print_json(carry_out(bench(greetings, peer_greetings=peer_greetings)))
 
 
-@bench_cli.command("calls")
-def bench_calls(
-    calls: Annotated[int, typer.Option("--calls", min=20, max=1_000_000)] = 3000,
-    rate: Annotated[
-        float, typer.Option("--rate", min=1, max=200, help="Calls that start in a second.")
-    ] = 100.0,
-) -> None:
-    """Calls set up and ended by the embedded engine, beside SIPp, and what it keeps of them.
-
-    The curve of a leak: --calls 100000, some 17 minutes, and as long again for SIPp.
-    """
-    from fairdial.bench.calls import run as bench
-
-    print_json(carry_out(bench(calls=calls, rate=rate)))
-
-
 @bench_cli.command("registry")
 def bench_registry(
     numbers: Annotated[

@@ -1,16 +1,26 @@
 """How many calls the embedded engine sets up, beside SIPp, and what it keeps of them: nothing.
 
+    .venv/bin/python benchmarks/calls.py --calls 3000 --rate 100
+
+It stands outside of the product, because it dials without the gate: the engine alone is measured,
+on this machine alone, each call under a permit that the rules gave for a fictional number.
+
 Calls are placed one after the other at a fixed rate, each under a permit of its own, answered by
 SIPp and ended at once. The peer, after it on the same machine, is SIPp calling SIPp at the same
 rate. Along the way the engine's memory, open files and threads are looked at: a curve that rises
 with the calls would be a leak.
 """
 
+# A program of its own: it talks to the terminal.
+
 from __future__ import annotations
 
+import argparse
 import asyncio
+import json
 import shutil
 import socket
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -265,3 +275,22 @@ def _free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind((HERE, 0))
         return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    """Measure, and print the figures as JSON."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--calls", type=int, default=3000, help="calls in all")
+    options.add_argument("--rate", type=float, default=100.0, help="calls that start in a second")
+    asked = options.parse_args()
+    if asked.calls < 20 or not 1 <= asked.rate <= CALLS_PER_SECOND_MAX:
+        options.error(f"--calls from 20 on, --rate from 1 to {CALLS_PER_SECOND_MAX:g}")
+    try:
+        found = asyncio.run(run(calls=asked.calls, rate=asked.rate))
+    except FairdialError as failure:
+        sys.exit(str(failure))
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
