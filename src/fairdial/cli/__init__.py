@@ -12,6 +12,7 @@ from fairdial.cli.asterisk import asterisk_cli
 from fairdial.cli.audit import audit_cli
 from fairdial.cli.bench import bench_cli
 from fairdial.cli.calls import demo, run, suppress
+from fairdial.cli.carrier import carrier
 from fairdial.cli.judge import abandonment, explain, preflight
 from fairdial.cli.ledger import consent_cli, emergency_cli, facts_cli
 from fairdial.cli.registry import registry_cli
@@ -26,7 +27,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (demo, run, suppress, explain, preflight, abandonment):
+for command in (demo, run, carrier, suppress, explain, preflight, abandonment):
     cli.command()(command)
 cli.add_typer(asterisk_cli, name="asterisk")
 cli.add_typer(audit_cli, name="audit")

@@ -28,6 +28,7 @@ def main() -> int:
             local_ip=options.local_ip,
             port=options.port,
             calls_max=options.calls_max,
+            impairment=scenario.network,
         )
         port = await network.start()
         try:

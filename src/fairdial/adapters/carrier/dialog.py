@@ -22,6 +22,7 @@ from sippy.CCEvents import (
     CCEventUpdate,
 )
 from sippy.MsgBody import MsgBody
+from sippy.SipHeader import SipHeader
 from sippy.UA import UA
 
 from fairdial.adapters.carrier.line import is_loopback
@@ -33,6 +34,7 @@ PHRASES: Mapping[int, str] = MappingProxyType(
         400: "Bad Request",
         403: "Forbidden",
         404: "Not Found",
+        302: "Moved Temporarily",
         480: "Temporarily Unavailable",
         481: "Call Leg/Transaction Does Not Exist",
         486: "Busy Here",
@@ -93,6 +95,7 @@ class Dialog:
         self.stage = Stage.INVITED
         self._listener = listener
         self._acknowledged = False
+        self._stack = stack
         self._invite_cseq = request.getHFBody("cseq").getCSeqNum()
         self._ua = UA(stack.config, event_cb=self._on_event)
 
@@ -107,20 +110,45 @@ class Dialog:
             self._ua.recvEvent(CCEventRing((180, "Ringing", None)))
             self._listener.rings(self, time())
 
-    def answer(self, description: str) -> None:
+    def progress(self, description: str) -> None:
+        """Send 183 with a description: audio comes before the answer."""
+        if self.stage is Stage.INVITED:
+            self.stage = Stage.RINGING
+            self._ua.recvEvent(CCEventRing((183, "Session Progress", MsgBody(description))))
+            self._listener.rings(self, time())
+
+    def fork(self) -> None:
+        """Send 180 as another phone would, with a tag of its own (RFC 3261 section 13.2.2.4)."""
+        if self.stage is Stage.RINGING:
+            ringing = self._ua.uasResp.getCopy()
+            ringing.setSCode(180, "Ringing")
+            ringing.getHFBody("to").setTag("another-phone")
+            manager = self._stack.config["_sip_tm"]
+            address = ringing.getHFBody("via").getTAddr()
+            self._stack.send(ringing.localStr(manager.l4r.getServer(address).getSIPaddr()), address)
+
+    def move(self, description: str) -> None:
+        """Send a re-INVITE with another description."""
+        if self.stage is Stage.ANSWERED:
+            self._ua.recvEvent(CCEventUpdate(MsgBody(description)))
+
+    def answer(self, description: str | None) -> None:
         """Send 200 with this description, unless the call is over."""
         if self.stage in (Stage.INVITED, Stage.RINGING):
             self.stage = Stage.ANSWERED
             at = time()
             # As a pre-connect, sippy also tells us of the ACK.
-            self._ua.recvEvent(CCEventPreConnect((200, "OK", MsgBody(description))))
+            body = None if description is None else MsgBody(description)
+            self._ua.recvEvent(CCEventPreConnect((200, "OK", body)))
             self._listener.answered(self, at)
 
-    def refuse(self, code: int) -> None:
+    def refuse(self, code: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Send a final status instead of an answer, unless the call is over."""
         if self.stage in (Stage.INVITED, Stage.RINGING):
             self.stage = Stage.OVER
-            self._ua.recvEvent(CCEventFail((code, phrase(code))))
+            refusal = CCEventFail((code, phrase(code)))
+            refusal.extra_headers = tuple(SipHeader(name=n, bodys=value) for n, value in headers)
+            self._ua.recvEvent(refusal)
             self._listener.refused(self, code, time())
 
     def hang_up(self) -> None:

@@ -8,6 +8,7 @@ being visited late does not falsify what is measured.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import socket
 import struct
@@ -18,6 +19,7 @@ from ipaddress import ip_address
 from time import time
 
 from fairdial.adapters.carrier.figures import ArrivalCounter, MediaFigures
+from fairdial.adapters.carrier.impairment import Impairment, Way
 from fairdial.media import g711, rtp, sdp
 
 DRAIN_MAX = 16
@@ -40,7 +42,9 @@ class Line:
     """A called party's or agent's end of the audio: PCMU, 20 ms, symmetric RTP (RFC 4961)."""
 
     __slots__ = (
+        "_away",
         "_event_type",
+        "_home",
         "_key_timestamp",
         "_packet",
         "_remote",
@@ -55,8 +59,14 @@ class Line:
         "sent",
     )
 
-    def __init__(self, local_ip: str) -> None:
-        """Open a line on a free port. Raises OSError when this machine has none left."""
+    def __init__(self, local_ip: str, impairment: Impairment | None = None, seed: str = "") -> None:
+        """Open a line on a free port. Raises OSError when this machine has none left.
+
+        With an `impairment`, packets are lost and late in both directions, by the seed.
+        """
+        bad = impairment is not None and not impairment.is_none
+        self._away = Way(impairment, f"{seed}:away") if bad and impairment else None
+        self._home = Way(impairment, f"{seed}:home") if bad and impairment else None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.bind((local_ip, 0))
@@ -132,11 +142,22 @@ class Line:
         )
         self._seq += 1
         self._timestamp += g711.FRAME_SAMPLES
-        try:
-            self._socket.sendto(packet, self._remote)
-        except OSError:
-            return  # UDP promises nothing, and neither do we: the receiver counts it as lost.
         self.sent += 1
+        if self._away is None:
+            self._put(packet)
+            return
+        for delay_s in self._away.arrivals():
+            if delay_s <= 0:
+                self._put(packet)
+            else:
+                loop = asyncio.get_running_loop()
+                loop.call_later(delay_s, self._put, bytes(packet))
+
+    def _put(self, packet: bytes | bytearray) -> None:
+        # UDP promises nothing, and neither do we: the receiver counts it as lost.
+        with contextlib.suppress(OSError):
+            if self._remote is not None and self._socket.fileno() >= 0:
+                self._socket.sendto(packet, self._remote)
 
     def drain(self) -> list[bytes]:
         """The audio of the packets that arrived since the last visit, oldest first."""
@@ -154,6 +175,8 @@ class Line:
             if packet is None or source != self._remote:
                 self.foreign += 1
                 continue
+            if self._home is not None and not self._home.arrivals():
+                continue  # Lost on the way here. Delays on this way change nothing that we do.
             self.arrivals.arrived(at=_stamp(ancillary), seq=packet.seq, ssrc=packet.ssrc)
             if packet.payload_type == sdp.PCMU:
                 heard.append(packet.payload)

@@ -12,19 +12,29 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from itertools import cycle
 from math import isinf
 from time import time
 from typing import Any
 
 from fairdial.adapters.carrier import log
 from fairdial.adapters.carrier.dialog import Dialog, called_of, caller_of, phrase
+from fairdial.adapters.carrier.impairment import Impairment
 from fairdial.adapters.carrier.line import Beat, Line, is_loopback
 from fairdial.adapters.carrier.log import CarrierLog
 from fairdial.adapters.carrier.person import KeyFrame, VoiceEar, script_of
-from fairdial.adapters.carrier.population import Behaviour, Persona, Population, is_fictional
+from fairdial.adapters.carrier.population import (
+    Behaviour,
+    Oddity,
+    Persona,
+    Population,
+    is_fictional,
+)
 from fairdial.adapters.sipstack import SipStack
 from fairdial.exceptions import SettingsError
 from fairdial.media import sdp
+from fairdial.media.progress_tones import NEAR_MISSES, frames_of, made
 from fairdial.media.speech import VOICES, speech_frames
 
 CALLS_MAX = 500
@@ -33,7 +43,11 @@ MEDIA_LOST_S = 20.0
 """A caller that had been sending and is silent on the wire for so long is cut off."""
 GOODBYE_S = 0.5
 """How long `stop` waits for its last BYEs to be on the wire and acknowledged."""
+MOVES_AFTER_S = 1.0
+"""When a call whose audio moves does so, seconds after the answer."""
 USER_AGENT = "Fairdial simulated carrier"
+_RINGING = frames_of(made(NEAR_MISSES["ringing tone, North America"]))
+"""The ringing tone of early media."""
 
 
 class Network:
@@ -48,6 +62,7 @@ class Network:
         port: int = 0,
         calls_max: int = CALLS_MAX,
         media_lost_s: float = MEDIA_LOST_S,
+        impairment: Impairment | None = None,
     ) -> None:
         """Describe the network; `start` opens it. Raises `SettingsError` off the loopback."""
         if not is_loopback(local_ip):
@@ -63,6 +78,7 @@ class Network:
             local_ip=local_ip, port=port, user_agent=USER_AGENT, on_request=self._on_request
         )
         self.media_lost_s = media_lost_s
+        self.impairment = impairment
         self._calls_max = calls_max
         # In sippy's thread:
         self._serial = 0
@@ -116,6 +132,9 @@ class Network:
             to=called,
             **{"from": caller_of(request)},
         )
+        scripted = self.population.overrides.get(called)
+        if scripted is not None and scripted.odd is Oddity.SILENT:
+            return None
         code = self._reason_to_refuse(request, called)
         if code is not None:
             self.log.write(log.REFUSED, serial=self._serial, call_id=call_id, code=code)
@@ -218,6 +237,7 @@ class _Call:
         "_persona",
         "_script",
         "_timer",
+        "_tone",
     )
 
     def __init__(self, network: Network, dialog: Dialog, offer: sdp.Sdp, persona: Persona) -> None:
@@ -231,6 +251,7 @@ class _Call:
         self._script = script_of(persona)
         self._ear = VoiceEar()
         self._has_begun = False
+        self._tone: Iterator[bytes] = iter(())
 
     def begin(self) -> None:
         """Start the time until the phone rings, or until it is refused or answered unrung."""
@@ -240,10 +261,25 @@ class _Call:
         self._timer = asyncio.get_running_loop().call_later(seconds, step)
 
     def _ring(self) -> None:
+        odd, run = self._persona.odd, self._network.stack.run
+        if odd is Oddity.RETRY_LATER:
+            run(self._dialog.refuse, 503, (("Retry-After", "30"),))
+            return
+        if odd is Oddity.REDIRECTS:
+            run(self._dialog.refuse, 302, (("Contact", "<sip:+12125550199@127.0.0.1>"),))
+            return
         if self._persona.ring_s <= 0:
             self._finish_ringing()
             return
-        self._network.stack.run(self._dialog.ring)
+        if odd is Oddity.EARLY_MEDIA and self._open_line():
+            assert self._line is not None, "it was opened"
+            run(self._dialog.progress, self._line.answer_sdp(event_type=self._offer.event_type))
+            self._tone = cycle(_RINGING)
+            self._network.beat.add(self._send_tone)
+        else:
+            run(self._dialog.ring)
+        if odd is Oddity.FORKS:
+            run(self._dialog.fork)
         if not isinf(self._persona.ring_s):
             self._after(self._persona.ring_s, self._finish_ringing)
         # Whoever never answers rings until CANCEL, or until the INVITE expires: sippy sees to it.
@@ -254,16 +290,49 @@ class _Call:
             no_answer = self._persona.does is Behaviour.NO_ANSWER
             self._network.stack.run(self._dialog.refuse, 480 if no_answer else self._persona.code)
             return
-        try:
-            self._line = Line(self._network.local_ip)
-        except OSError as error:
-            print(f"no audio port is free on this machine: {error}", file=sys.stderr)  # noqa: T201
+        self._network.beat.remove(self._send_tone)
+        if self._line is None and not self._open_line():
             self._network.stack.run(self._dialog.refuse, 503)
             return
+        assert self._line is not None, "it was opened"
+        described: str | None = self._line.answer_sdp(event_type=self._offer.event_type)
+        if self._persona.odd is Oddity.NO_DESCRIPTION:
+            described = None
+        elif self._persona.odd is Oddity.BROKEN_DESCRIPTION:
+            described = "v=0\r\nm=audio none RTP/AVP\r\nc=IN IP4 nowhere\r\n"
+        self._network.stack.run(self._dialog.answer, described)
+
+    def _open_line(self) -> bool:
+        """Have a port for audio; False when this machine has none left."""
+        network = self._network
+        try:
+            self._line = Line(
+                network.local_ip,
+                network.impairment,
+                f"{network.population.seed}:{self._dialog.serial}",
+            )
+        except OSError as error:
+            print(f"no audio port is free on this machine: {error}", file=sys.stderr)  # noqa: T201
+            return False
         self._line.aim(self._offer)
-        self._network.stack.run(
-            self._dialog.answer, self._line.answer_sdp(event_type=self._offer.event_type)
-        )
+        return True
+
+    def _send_tone(self) -> None:
+        """Every 20 ms before the answer: the tone that the caller hears."""
+        if self._line is not None:
+            self._line.drain()
+            self._line.send(next(self._tone))
+
+    def _move(self) -> None:
+        """Give the audio another port, as a carrier does that hands a call over."""
+        before = self._line
+        if before is None or not self._open_line():
+            return
+        assert self._line is not None, "it was opened"
+        self._line.arrivals = before.arrivals
+        before.close()
+        described = self._line.answer_sdp(event_type=self._offer.event_type)
+        self._network.stack.run(self._dialog.move, described)
 
     def aim(self, offer: sdp.Sdp) -> None:
         """Send the audio to another address from now on."""
@@ -273,6 +342,11 @@ class _Call:
     def answered(self, at: float) -> None:
         """The 200 left at the Unix time `at`: the script begins."""
         self._answered_at = at
+        if self._persona.odd is Oddity.BYE_AT_ONCE:
+            self._hang_up("called_party", "BYE")
+            return
+        if self._persona.odd is Oddity.MOVES:
+            self._after(MOVES_AFTER_S, self._move)
         if self._network.is_closing:
             self._hang_up("carrier", "carrier stopped")
         else:
@@ -330,6 +404,7 @@ class _Call:
         if self._timer is not None:
             self._timer.cancel()
         self._network.beat.remove(self.visit)
+        self._network.beat.remove(self._send_tone)
         self._script.close()
         if self._line is not None:
             self._line.close()

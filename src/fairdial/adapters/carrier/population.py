@@ -53,6 +53,29 @@ class Behaviour(StrEnum):
     DECLINED = "declined"
 
 
+class Oddity(StrEnum):
+    """What the carrier does wrong, or in an unusual way, in a call to one number."""
+
+    SILENT = "silent"
+    """No reply to the INVITE at all."""
+    RETRY_LATER = "retry_later"
+    """503 with Retry-After."""
+    REDIRECTS = "redirects"
+    """302 to another number."""
+    EARLY_MEDIA = "early_media"
+    """183 with a description, and a ringing tone in the audio, in place of 180."""
+    FORKS = "forks"
+    """Two early dialogs with different tags; the second answers."""
+    NO_DESCRIPTION = "no_description"
+    """200 without a description of audio."""
+    BROKEN_DESCRIPTION = "broken_description"
+    """200 with one that nobody can use."""
+    BYE_AT_ONCE = "bye_at_once"
+    """Hangs up in the moment of the answer."""
+    MOVES = "moves"
+    """Moves its audio to another port a second after the answer (re-INVITE)."""
+
+
 class Decision(StrEnum):
     """What a person answers to the offer, in the end."""
 
@@ -139,6 +162,7 @@ class Override:
     patience_s: float | None = None
     greeting_s: float | None = None
     presses: str | None = None
+    odd: Oddity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +190,8 @@ class Persona:
     """Which of the voices speaks; the same at every call."""
     presses: str | None = None
     """The key that a person presses when a voice has spoken for a while, in place of talking."""
+    odd: Oddity | None = None
+    """What the carrier does in an unusual way."""
 
     @property
     def answers(self) -> bool:
@@ -289,6 +315,7 @@ def _scripted(drawn: Persona, override: Override) -> Persona:
         patience_s=drawn.patience_s if override.patience_s is None else override.patience_s,
         greeting_s=drawn.greeting_s if override.greeting_s is None else override.greeting_s,
         presses=override.presses,
+        odd=override.odd,
     )
 
 

@@ -13,12 +13,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fairdial.adapters.carrier.impairment import Impairment
 from fairdial.adapters.carrier.population import (
     DEFAULT_MIX,
     REFUSALS,
     Behaviour,
     Decision,
     Known,
+    Oddity,
     Override,
     Population,
     RingHabits,
@@ -41,6 +43,7 @@ class Scenario:
     ring: RingHabits = field(default_factory=RingHabits)
     talk: TalkHabits = field(default_factory=TalkHabits)
     overrides: Mapping[str, Override] = field(default_factory=dict)
+    network: Impairment = field(default_factory=Impairment)
 
     def population(self, *, seed: int | None, people: Mapping[str, Known]) -> Population:
         """The population that this script describes; `seed` given on the command line wins."""
@@ -78,7 +81,7 @@ class _Reader:
     path: Path
 
     def scenario(self, data: Mapping[str, Any]) -> Scenario:
-        self._only_known(data, ("seed", "mix", "ring", "talk", "number"), "")
+        self._only_known(data, ("seed", "mix", "ring", "talk", "network", "number"), "")
         seed = data.get("seed", 1)
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise self._fault("seed", f"must be a whole number, not {seed!r}")
@@ -88,7 +91,22 @@ class _Reader:
             ring=self._ring(self._habits(RingHabits, data.get("ring", {}), "ring")),
             talk=self._talk(self._habits(TalkHabits, data.get("talk", {}), "talk")),
             overrides=self._numbers(data.get("number", [])),
+            network=self._impairment(data.get("network", {})),
         )
+
+    def _impairment(self, table: object) -> Impairment:
+        entries = self._table(table, "network")
+        self._only_known(entries, tuple(f.name for f in fields(Impairment)), "network.")
+        most = {"loss": 1.0, "duplicate": 1.0, "loss_burst": 1000.0}
+        bad = Impairment(
+            **{
+                name: self._figure(value, f"network.{name}", most=most.get(name, 10.0))
+                for name, value in entries.items()
+            }
+        )
+        if bad.loss_burst < 1:
+            raise self._fault("network.loss_burst", "must be 1 or more packets")
+        return bad
 
     def _mix(self, table: object) -> dict[Behaviour, float]:
         """The whole mix: behaviours that are not named do not happen."""
@@ -166,6 +184,7 @@ class _Reader:
             patience_s=self._optional(entry, "patience_s", here),
             greeting_s=self._optional(entry, "greeting_s", here),
             presses=self._key(entry["presses"], does, here) if "presses" in entry else None,
+            odd=self._word(Oddity, entry["odd"], f"{here}odd") if "odd" in entry else None,
         )
 
     def _key(self, value: object, does: Behaviour, here: str) -> str:
