@@ -65,10 +65,10 @@ async def run(*, calls: int, rate: float) -> Figures:
     if shutil.which("sipp") is None:
         raise SettingsError("SIPp is not installed: apt-get install sip-tester")
     folder = Path(mkdtemp(prefix="fairdial-bench-"))
-    async with _sipp_answers(folder, "ours") as (port, answering):
+    async with sipp_answers(folder, "ours") as (port, answering):
         ours = await _ours(folder, port, calls=calls, rate=rate)
         ours["sipp_answering_core_percent"] = answering()
-    async with _sipp_answers(folder, "peer") as (port, answering):
+    async with sipp_answers(folder, "peer") as (port, answering):
         peer = await _sipp_calls(folder, port, calls=calls, rate=rate)
         peer["sipp_answering_core_percent"] = answering()
     mine, theirs = ours["processor_ms_per_call"], peer["processor_ms_per_call"]
@@ -126,7 +126,7 @@ async def _ours(folder: Path, port: int, *, calls: int, rate: float) -> Figures:
     clock = SandboxClock(MORNING)
     telephony = SipTelephony(settings, clock)
     await telephony.start()
-    tally, permits = _Tally(calls), _Permits(clock)
+    tally, permits = _Tally(calls), Permits(clock)
     listening = asyncio.create_task(_listen(telephony, tally))
     pid = telephony.engine_pid
     cpu_before, begun = processor_seconds(pid) or 0.0, time.monotonic()
@@ -180,7 +180,7 @@ async def _take(telephony: SipTelephony, tally: _Tally, event: TelephonyEvent) -
         tally.news.set()
 
 
-class _Permits:
+class Permits:
     """Real permits for fictional numbers: the engine dials nothing without one."""
 
     def __init__(self, clock: SandboxClock) -> None:
@@ -220,7 +220,7 @@ def _state(pid: int) -> Figures:
 
 
 @asynccontextmanager
-async def _sipp_answers(folder: Path, name: str) -> AsyncIterator[tuple[int, Callable[[], float]]]:
+async def sipp_answers(folder: Path, name: str) -> AsyncIterator[tuple[int, Callable[[], float]]]:
     """SIPp answering every call; its port, and how much of a core it took."""
     port = _free_port()
     place = folder / name

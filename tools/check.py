@@ -104,7 +104,7 @@ def surroundings() -> dict[str, str]:
     return {
         **os.environ,
         "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "MYPYPATH": str(ROOT / "tools"),
+        "MYPYPATH": os.pathsep.join(str(ROOT / name) for name in ("tools", "benchmarks")),
     }
 
 

@@ -272,6 +272,9 @@ class CallLeg(OutsideLeg):
         self.wait(self._wish.ring_s, self._no_answer)
 
     def on_answered(self, text: str) -> None:
+        if self._state is _State.ENDED:
+            # It crossed our giving up, whose BYE follows the ACK: nobody is told of a call twice.
+            return
         if self._state is _State.CANCELLING:
             # The answer overtook our wish to end; it is followed by our BYE at once.
             self.finish(*self._crossed())
