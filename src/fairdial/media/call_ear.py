@@ -40,6 +40,8 @@ _FRAME_BYTES_MAX: Final = 10 * _SIZE
 _LOOK_FRAMES: Final = 5
 """The model is asked every 100 ms."""
 _VOICE_FRAMES_BEFORE_BEEP: Final = 12
+_TONE_GAP_FRAMES: Final = 40
+"""Less silence than this after a tone may be its pause: 0.8 s, where busy tones pause for 0.5 s."""
 _TONE_CONFIDENCE: Final = 0.99
 """Given with every judgement that a tone made. It is set, not trained."""
 
@@ -78,6 +80,7 @@ class CallEar:
         "_prior",
         "_rest",
         "_settings",
+        "_toned_at",
         "_tones",
         "voice",
     )
@@ -87,6 +90,7 @@ class CallEar:
         self._model = model or trained()
         self._prior = prior_odds_log(settings.machine_share)
         self._tones = ToneEar(settings)
+        self._toned_at: int | None = None
         self.voice = VoiceActivity(settings)
         """What was spoken since the answer."""
         self._frames = 0
@@ -188,6 +192,8 @@ class CallEar:
         )
         if self._answered_at is not None:
             self.voice.hear(level, is_tone=self._tones.hears_tone)
+            if self._tones.hears_tone:
+                self._toned_at = self.voice.position
         self._after_frame(tone, at, told)
 
     def _after_frame(self, tone: Tone | None, at: float, told: list[Judgement | Heard]) -> None:
@@ -206,7 +212,11 @@ class CallEar:
         """Ask the model; judge if it is sure enough, or if a person would be kept waiting."""
         s, voice = self._settings, self.voice
         if voice.start is None:
-            if voice.position * FRAME_S >= s.silence_s_max:
+            # Between two tones it is not silent: what they are is known only after some of them.
+            is_toned = self._toned_at is not None and (
+                voice.position - self._toned_at < _TONE_GAP_FRAMES
+            )
+            if voice.position * FRAME_S >= s.silence_s_max and not is_toned:
                 told.append(self._judge_anyhow(self._machine()))
             return
         machine = self._machine()
