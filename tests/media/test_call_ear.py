@@ -31,3 +31,13 @@ def test_silence_after_a_single_tone_is_judged_all_the_same() -> None:
     tone = list(spoken(Words.BUSY_TONE))[:20]
     told = told_of([*tone, *[g711.SILENCE_ULAW] * 280])
     assert [what.kind for what in told if isinstance(what, Judgement)] == [AnswerKind.UNSURE]
+
+
+@pytest.mark.parametrize("late", range(0, g711.FRAME_SAMPLES, 20))
+def test_a_beep_is_known_before_the_pause_is_judged(late: int) -> None:
+    """However the frames fall upon the sound."""
+    sound = g711.SILENCE_ULAW[:late] + b"".join(spoken(Words.GREETING_AND_BEEP))
+    size = g711.FRAME_SAMPLES
+    told = told_of([sound[at : at + size] for at in range(0, len(sound) - size + 1, size)])
+    assert [what.kind for what in told if isinstance(what, Judgement)] == [AnswerKind.MACHINE]
+    assert [what.tone for what in told if isinstance(what, Heard)] == [Tone.BEEP]

@@ -42,6 +42,8 @@ _LOOK_FRAMES: Final = 5
 _VOICE_FRAMES_BEFORE_BEEP: Final = 12
 _TONE_GAP_FRAMES: Final = 40
 """Less silence than this after a tone may be its pause: 0.8 s, where busy tones pause for 0.5 s."""
+_BEEP_END_FRAMES: Final = 10
+"""A beep is told some frames after its end; until then nothing else is judged."""
 _TONE_CONFIDENCE: Final = 0.99
 """Given with every judgement that a tone made. It is set, not trained."""
 
@@ -208,20 +210,23 @@ class CallEar:
 
     # --- judgement ----------------------------------------------------------------------------
 
+    @property
+    def _since_tone(self) -> int:
+        """Frames since the last tone of any kind; many if there was none."""
+        return self.voice.position - self._toned_at if self._toned_at is not None else 1 << 30
+
     def _look(self, told: list[Judgement | Heard]) -> None:
         """Ask the model; judge if it is sure enough, or if a person would be kept waiting."""
         s, voice = self._settings, self.voice
         if voice.start is None:
             # Between two tones it is not silent: what they are is known only after some of them.
-            is_toned = self._toned_at is not None and (
-                voice.position - self._toned_at < _TONE_GAP_FRAMES
-            )
-            if voice.position * FRAME_S >= s.silence_s_max and not is_toned:
+            is_silent = self._since_tone >= _TONE_GAP_FRAMES
+            if voice.position * FRAME_S >= s.silence_s_max and is_silent:
                 told.append(self._judge_anyhow(self._machine()))
             return
         machine = self._machine()
         pause = voice.pause
-        if self._tones.hears_tone:
+        if self._since_tone < _BEEP_END_FRAMES:
             return  # It may be a beep, which says more than any pause.
         if machine >= s.machine_confidence:
             told.append(self._judge(AnswerKind.MACHINE, machine, self._words()))
