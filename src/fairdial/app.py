@@ -27,6 +27,7 @@ from fairdial.adapters.clocks import SandboxClock, SystemClock, TimeOrderedIds
 from fairdial.adapters.files.campaign import CampaignFile
 from fairdial.adapters.files.lists import read_list
 from fairdial.adapters.files.rejects import RejectFile, rejects_path
+from fairdial.adapters.files.secret import read_secret
 from fairdial.adapters.files.trunks import read_phones, read_trunks
 from fairdial.adapters.postgres.migrations import migrate
 from fairdial.adapters.postgres.server import EmbeddedPostgres, ensure_database
@@ -230,7 +231,9 @@ def _telephony(
         return AsteriskTelephony(
             AsteriskSettings(
                 urls=tuple(url.strip() for url in settings.asterisk_urls.split(",")),
-                password=_secret("ASTERISK_PASSWORD_FILE", settings.asterisk_password_file),
+                password=read_secret(
+                    settings.asterisk_password_file, "FAIRDIAL_ASTERISK_PASSWORD_FILE:"
+                ),
                 trunks=lines.trunks,
                 is_sandbox=settings.sandbox,
                 data_dir=folder,
@@ -258,17 +261,6 @@ def _telephony(
         clock,
         browsers_of(settings),
     )
-
-
-def _secret(name: str, path: Path) -> str:
-    """What a file with a password holds. Raises `SettingsError`."""
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"FAIRDIAL_{name}: cannot read {path}: {error}") from error
-    if not text:
-        raise SettingsError(f"FAIRDIAL_{name}: {path} is empty: write the password into it")
-    return text
 
 
 def _in_force(settings: Settings, lines: Lines) -> str:

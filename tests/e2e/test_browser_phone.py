@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, Page, async_playwright, expect
+from playwright.async_api import BrowserContext, Page, expect
+from tests.chromium import chromium
 
-from .command import HERE, Command, Installation
+from .command import HERE, Command, Installation, free_port
 
 pytestmark = pytest.mark.browser
 
 NUMBERS = ("+12125550101", "+12125550102")
 TALKS = 'does = "person"\nring_s = 0.3\ntalk_s = 25.0\npatience_s = 30.0'
 FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
     "--autoplay-policy=no-user-gesture-required",
     # A microphone that beeps, and a permission that is given.
     "--use-fake-device-for-media-stream",
@@ -35,23 +29,16 @@ WITHIN_MS = 20_000
 @pytest.fixture
 async def window() -> AsyncIterator[BrowserContext]:
     """Debian's Chromium, headless, with a microphone of its own."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("Chromium is missing; ./check installs it (or apt-get install chromium)")
-    async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path=chromium, args=list(FLAGS))
+    async with chromium(*FLAGS) as browser:
         yield await browser.new_context(
             viewport={"width": 1366, "height": 768}, permissions=["microphone"]
         )
-        await browser.close()
 
 
 @pytest.fixture
 def port() -> int:
     """A free port for the page."""
-    with socket.socket() as probe:
-        probe.bind((HERE, 0))
-        return int(probe.getsockname()[1])
+    return free_port(socket.SOCK_STREAM)
 
 
 @pytest.fixture

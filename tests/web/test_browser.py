@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
+from tests.chromium import chromium
 from tests.web.pictures import ZONE, agent, call, empty, figures, picture, refusal
 
 from fairdial.exceptions import StoreUnavailable
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 EVIL = '<img src=x onerror="document.body.id=\'owned\'"><script>document.body.id="owned"</script>'
 
 
@@ -49,13 +41,8 @@ class Window:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium, headless."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("Chromium is missing; ./check installs it (or apt-get install chromium)")
-    async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path=chromium, args=list(FLAGS))
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from fairdial.core.answer import AnswerKind, Tone
@@ -23,14 +24,7 @@ _TICK_S = 0.1
 class Teller(Protocol):
     """Who is told. Times are Unix seconds."""
 
-    def on_judged(
-        self,
-        kind: AnswerKind,
-        confidence: float,
-        why: str,
-        greeting_started_at: float | None,
-        greeting_ended_at: float | None,
-    ) -> None:
+    def on_judged(self, judgement: Judgement) -> None:
         """Who or what answered; once."""
 
     def on_tone(self, tone: Tone) -> None:
@@ -105,11 +99,11 @@ class Listening:
         offset = time.time() - self._loop.time()
         started, ended = judgement.greeting_started_at, judgement.greeting_ended_at
         self._teller.on_judged(
-            judgement.kind,
-            judgement.confidence,
-            judgement.why,
-            None if started is None else started + offset,
-            None if ended is None else ended + offset,
+            replace(
+                judgement,
+                greeting_started_at=None if started is None else started + offset,
+                greeting_ended_at=None if ended is None else ended + offset,
+            )
         )
         if not self._is_machine or self._is_bridged:
             self.stop()

@@ -100,6 +100,24 @@ class TrunkSettings:
     """More addresses or networks that its calls come from, beside `host`."""
 
 
+def trunks_fault(trunks: Sequence[TrunkSettings], *, is_sandbox: bool) -> str | None:
+    """What is wrong with an engine's trunks, naming the trunk and the remedy, or None."""
+    if not trunks:
+        return "trunks is empty: name at least one"
+    for trunk in trunks:
+        if (fault := trunk_fault(trunk)) is not None:
+            return f"trunk {trunk.name[:80]}: {fault}"
+        if is_sandbox and not is_loopback(trunk.host):
+            return (
+                f"trunk {trunk.name} leads to {trunk.host}: the sandbox calls only a simulated "
+                f"carrier on this machine, so it must be a loopback address such as 127.0.0.1"
+            )
+    names = [trunk.name for trunk in trunks]
+    if len(set(names)) < len(names):
+        return f"two trunks have one name, of {', '.join(names)}: choose another"
+    return None
+
+
 def trunk_fault(trunk: TrunkSettings) -> str | None:
     """What is wrong with a trunk's settings, naming the key and the remedy, or None."""
     whole = {

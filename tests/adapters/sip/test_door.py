@@ -12,7 +12,7 @@ import pytest
 from fairdial.adapters.sip.door import Door
 from fairdial.ports import CallAnswered, CallEnded, EndCause, InboundEnded, InboundOffered
 
-from .raw_peer import Message, RawPeer, raw_peer
+from .raw_peer import raw_peer
 from .sip_cast import HERE, OpenLine, permit, trunk
 
 STRANGER = ("192.0.2.7", 5060)
@@ -68,22 +68,10 @@ def test_a_message_larger_than_any_is_not_read(clock: list[float]) -> None:
     assert not Door({TRUNK[0]}).admits(b"x" * 8_192, TRUNK)
 
 
-def answering(peer: RawPeer) -> None:
-    """Let a peer pick up every call."""
-
-    def script(message: Message) -> None:
-        if message.method == "INVITE":
-            peer.answer(message)
-        elif message.method == "BYE":
-            peer.reply(message, "200 OK")
-
-    peer.script = script
-
-
 @pytest.mark.wire
 async def test_a_flood_rings_nobody_and_calls_go_on(open_line: OpenLine) -> None:
     async with raw_peer() as carrier, raw_peer("127.0.0.2") as stranger:
-        answering(carrier)
+        carrier.script = carrier.pick_up
         async with open_line(trunks=(trunk(carrier.port),)) as line:
             port = line.telephony._settings.sip_port
             for n in range(5_000):
@@ -118,7 +106,7 @@ async def test_noise_is_survived(open_line: OpenLine) -> None:
         "CSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
     ).encode()
     async with raw_peer() as carrier, raw_peer("127.0.0.2") as stranger:
-        answering(carrier)
+        carrier.script = carrier.pick_up
         async with open_line(trunks=(trunk(carrier.port),)) as line:
             to = (HERE, line.telephony._settings.sip_port)
             for n in range(2_000):

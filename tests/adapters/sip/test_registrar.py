@@ -26,14 +26,7 @@ ALICE = PhoneAccount(name="alice", password=PASSWORD)
 async def phone() -> AsyncIterator[RawPeer]:
     """A phone that picks up at once."""
     async with raw_peer() as peer:
-
-        def script(message: Message) -> None:
-            if message.method == "INVITE":
-                peer.answer(message)
-            elif message.method == "BYE":
-                peer.reply(message, "200 OK")
-
-        peer.script = script
+        peer.script = peer.pick_up
         yield peer
 
 

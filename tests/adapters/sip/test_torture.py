@@ -9,7 +9,7 @@ import pytest
 
 from fairdial.ports import CallAnswered, CallEnded
 
-from .raw_peer import Message, RawPeer, raw_peer
+from .raw_peer import RawPeer, raw_peer
 from .sip_cast import HERE, Line, OpenLine, permit, trunk
 from .torture import BROKEN, OPTIONS, VALID, message
 
@@ -20,14 +20,7 @@ pytestmark = pytest.mark.wire
 async def carrier() -> AsyncIterator[RawPeer]:
     """A trunk that picks up every call."""
     async with raw_peer() as peer:
-
-        def script(came: Message) -> None:
-            if came.method == "INVITE":
-                peer.answer(came)
-            elif came.method == "BYE":
-                peer.reply(came, "200 OK")
-
-        peer.script = script
+        peer.script = peer.pick_up
         yield peer
 
 

@@ -20,11 +20,12 @@ from fairdial.adapters.asterisk.conversation import Conversation, Seated
 from fairdial.adapters.asterisk.node import Node
 from fairdial.adapters.asterisk.taps import Tap
 from fairdial.adapters.listening import Listening
-from fairdial.core.answer import AnswerKind, Tone
+from fairdial.core.answer import Tone
 from fairdial.core.ids import AttemptId, CallId, InboundId, Instant, SessionId
 from fairdial.core.permit import Permit
 from fairdial.core.trunk import NoTrunk, TrunkChoice, as_dialed, as_e164, as_shown
 from fairdial.exceptions import EngineUnavailable
+from fairdial.media.call_ear import Judgement
 from fairdial.media.rtp import RtpPacket
 from fairdial.ports import (
     AnswerJudged,
@@ -416,24 +417,17 @@ class CallLeg(OutsideLeg):
         if tap is not None:
             tap.close()
 
-    def on_judged(
-        self,
-        kind: AnswerKind,
-        confidence: float,
-        why: str,
-        greeting_started_at: float | None,
-        greeting_ended_at: float | None,
-    ) -> None:
+    def on_judged(self, judgement: Judgement) -> None:
         """The ear has made up its mind."""
         clock = self.board.clock
-        started, ended = greeting_started_at, greeting_ended_at
+        started, ended = judgement.greeting_started_at, judgement.greeting_ended_at
         self.board.tell(
             AnswerJudged(
                 attempt_id=self.id,
                 at=clock.now(),
-                kind=kind,
-                confidence=confidence,
-                why=why,
+                kind=judgement.kind,
+                confidence=judgement.confidence,
+                why=judgement.why,
                 greeting_started_at=None if started is None else clock.at_unix(started),
                 greeting_ended_at=None if ended is None else clock.at_unix(ended),
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fairdial.core.trunk import TrunkSettings, is_loopback, trunk_fault
+from fairdial.core.trunk import TrunkSettings, is_loopback, trunks_fault
 from fairdial.exceptions import SettingsError
 from fairdial.ports import Message
 
@@ -63,16 +63,8 @@ class AsteriskSettings:
                 raise SettingsError(
                     f"{url} is not on this machine, and the sandbox never leaves it"
                 )
-        if not self.trunks:
-            raise SettingsError("trunks is empty: name at least one")
-        for trunk in self.trunks:
-            if (fault := trunk_fault(trunk)) is not None:
-                raise SettingsError(f"trunk {trunk.name}: {fault}")
-            if self.is_sandbox and not is_loopback(trunk.host):
-                raise SettingsError(
-                    f"trunk {trunk.name} leads to {trunk.host}: the sandbox calls only a simulated "
-                    f"carrier on this machine"
-                )
+        if (fault := trunks_fault(self.trunks, is_sandbox=self.is_sandbox)) is not None:
+            raise SettingsError(fault)
         if not self.password:
             raise SettingsError("the password of Asterisk's REST interface is empty")
         if self.calls_max < 1:

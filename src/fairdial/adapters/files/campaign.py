@@ -163,7 +163,9 @@ def read_campaign(path: Path) -> CampaignFile:
             "agent can take, with the seller's name and how to opt out, by the key "
             f"{OPT_OUT_KEY} and by a number to call (47 CFR 64.1200(a)(7)).",
         )
-    machines = top.section("machines").choice_or("policy", MachinePolicy, MachinePolicy.CONNECT)
+    on_machines = top.section("machines")
+    machines = on_machines.choice("policy", MachinePolicy, default=MachinePolicy.CONNECT)
+    on_machines.done()
     inbound = _inbound(top.section("inbound"))
     recordings = {
         message: recording
@@ -426,12 +428,6 @@ class _Section:
         found = tuple(self._member(key, value, members) for value in values)
         if len(set(found)) != len(found):
             raise self.error(key, "names one of its words twice.")
-        return found
-
-    def choice_or(self, key: str, members: type[_Member], default: _Member) -> _Member:
-        """The only key of this table, one of an enum's words; the default when it is absent."""
-        found = self._member(key, self._value(key, default.value), members)
-        self.done()
         return found
 
     def destinations(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from fairdial.adapters.files.secret import read_secret
 from fairdial.core.phone import PhoneAccount, phone_fault
 from fairdial.core.trunk import TrunkSettings, is_loopback, trunk_fault
 from fairdial.exceptions import SettingsError
@@ -24,7 +25,6 @@ from fairdial.exceptions import SettingsError
 FILE_BYTES_MAX = 1_000_000
 TRUNKS_MAX = 100
 PHONES_MAX = 2_000
-_PASSWORD_BYTES_MAX = 4_096
 
 _Entry = TypeVar("_Entry", TrunkSettings, PhoneAccount)
 
@@ -145,15 +145,7 @@ def _value(where: str, key: str, value: object, kind: Any) -> Any:
 def _password(path: Path, where: str, name: object) -> str:
     if not isinstance(name, str) or not name:
         raise SettingsError(f"{where}: password_file is {name!r}: it must be a file's name")
-    file = path.parent / name
-    try:
-        with file.open("rb") as opened:
-            text = opened.read(_PASSWORD_BYTES_MAX).decode("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{where}: password_file {file} cannot be read: {error}") from error
-    if not text:
-        raise SettingsError(f"{where}: password_file {file} is empty: write the password into it")
-    return text
+    return read_secret(path.parent / name, f"{where}: password_file")
 
 
 def _check_mode(path: Path) -> None:

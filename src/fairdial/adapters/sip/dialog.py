@@ -7,7 +7,6 @@ asyncio. Before an INVITE is handed to the socket, it is in the wire log.
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,12 +30,10 @@ from sippy.UacStateCancelling import UacStateCancelling
 from sippy.UaStateDead import UaStateDead
 
 from fairdial.adapters import causes
-from fairdial.adapters.sip import session_timer
+from fairdial.adapters.sip import headers, session_timer
 from fairdial.adapters.sip.session_timer import SessionTimer
 from fairdial.adapters.sipstack import SipStack
 from fairdial.adapters.wirelog import WireLog
-
-_SECONDS = re.compile(r"\s*(\d{1,9})(?![\d.])", re.ASCII)
 
 
 class Listener(Protocol):
@@ -248,7 +245,8 @@ class Dialog:
             self._close()
             more = event.reason_rfc3326
             raw = causes.raw(int(status), reason, None if more is None else f"Reason: {more}")
-            self._tell(self._listener.on_refused, int(status), raw, _retry_after_s(self.last))
+            retry_after_s = headers.number(self.last, "retry-after")
+            self._tell(self._listener.on_refused, int(status), raw, retry_after_s)
         elif isinstance(event, CCEventDisconnect):
             self._close()
             self._tell(self._listener.on_hung_up)
@@ -342,12 +340,3 @@ class Dialog:
 
     def _tell(self, fn: Any, *args: object) -> None:
         self._stack.post(fn, *args)
-
-
-def _retry_after_s(response: Any) -> float | None:
-    """For how long a refusal asks not to be tried again, seconds."""
-    for header in response.getHFs("retry-after"):
-        found = _SECONDS.match(str(header.body))
-        if found is not None:
-            return float(found[1])
-    return None

@@ -122,17 +122,16 @@ class Engine:
 
     def offer_inbound(self, incoming: Incoming, inbound: str, offer: Offer) -> None:
         """Somebody rings us up, over a trunk that may."""
-        if self._is_full() or sdp.parse(offer.sdp) is None:
-            incoming.listener = _NOBODY
-            if self._is_full():
-                incoming.refuse(503, "Service Unavailable")
-            else:
-                incoming.refuse(488, "Not Acceptable Here")
+        incoming.listener = _NOBODY  # Until a leg takes its place.
+        if self._is_full():
+            incoming.refuse(503, "Service Unavailable")
+            return
+        if sdp.parse(offer.sdp) is None:
+            incoming.refuse(488, "Not Acceptable Here")
             return
         try:
             media = self.open_media()
         except EngineUnavailable:
-            incoming.listener = _NOBODY
             incoming.refuse(503, "Service Unavailable")
             return
         self.inbound[inbound] = InboundLeg(self, inbound, incoming, offer, media)

@@ -11,8 +11,9 @@ import contextlib
 import re
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,11 @@ from fairdial.adapters.listening import Listening
 from fairdial.adapters.sip.dialog import Dialog, Invitation
 from fairdial.adapters.sip.incoming import Incoming, Offer
 from fairdial.adapters.sip.media import MediaPort
-from fairdial.core.answer import AnswerKind, Tone
+from fairdial.core.answer import Tone
 from fairdial.core.trunk import NoTrunk, as_dialed, as_shown
 from fairdial.exceptions import EngineUnavailable
 from fairdial.media import sdp
+from fairdial.media.call_ear import Judgement
 from fairdial.ports import EndCause
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class Leg:
             self.media.set_peer(peer)
 
 
-class OutsideLeg(Leg):
+class OutsideLeg(Leg, ABC):
     """The leg of somebody who is no phone of ours, in either direction, once it is answered."""
 
     def __init__(self, engine: Engine, call: str, media: MediaPort) -> None:
@@ -95,18 +97,18 @@ class OutsideLeg(Leg):
         media.on_digit = self._on_digit
 
     @property
+    @abstractmethod
     def about(self) -> dict[str, str]:
         """How events name this call."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def is_answered(self) -> bool:
         """Whether somebody picked up and the call still stands."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hang_up(self) -> None:
         """CANCEL, BYE or a refusal as the call stands; nothing if one is under way."""
-        raise NotImplementedError
 
     def check_media(self, now: float) -> None:
         """End an answered call that sends no audio."""
@@ -119,9 +121,9 @@ class OutsideLeg(Leg):
         self.dialog.end()
         self.finish(cause, raw)
 
+    @abstractmethod
     def finish(self, cause: EndCause, raw: str, *, is_cleared: bool = True) -> None:
         """The one end of this call."""
-        raise NotImplementedError
 
     def on_expired(self) -> None:
         """Nobody refreshed the session, and our BYE went out."""
@@ -298,23 +300,8 @@ class CallLeg(OutsideLeg):
         if self._listening is not None:
             self._listening.bridged()
 
-    def on_judged(
-        self,
-        kind: AnswerKind,
-        confidence: float,
-        why: str,
-        greeting_started_at: float | None,
-        greeting_ended_at: float | None,
-    ) -> None:
-        self.engine.tell(
-            "judged",
-            attempt=self.leg,
-            kind=kind.value,
-            confidence=confidence,
-            why=why,
-            greeting_started_at=greeting_started_at,
-            greeting_ended_at=greeting_ended_at,
-        )
+    def on_judged(self, judgement: Judgement) -> None:
+        self.engine.tell("judged", attempt=self.leg, **asdict(judgement))
 
     def on_tone(self, tone: Tone) -> None:
         self.engine.tell("tone", attempt=self.leg, tone=tone.value)

@@ -17,6 +17,7 @@ from typing import Any
 
 from sippy.SipHeader import SipHeader
 
+from fairdial.adapters.sip import headers
 from fairdial.adapters.sip.digest import Digests, Verdict, parse
 from fairdial.core.phone import PhoneAccount
 from fairdial.core.trunk import is_loopback
@@ -120,14 +121,8 @@ class Registrar:
     def _expires(request: Any, contact: str) -> int:
         """What the phone asks for, within our bounds; 0 ends the registration."""
         own = re.search(r";\s*expires\s*=\s*(\d{1,9})", contact, re.ASCII | re.IGNORECASE)
-        if own is not None:
-            asked = int(own[1])
-        elif request.countHFs("expires") > 0:
-            text = str(request.getHFs("expires")[0].body).strip()
-            asked = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else EXPIRES_S
-        else:
-            asked = EXPIRES_S
-        return min(asked, EXPIRES_S_MAX)
+        asked = int(own[1]) if own is not None else headers.number(request, "expires")
+        return min(EXPIRES_S if asked is None else asked, EXPIRES_S_MAX)
 
     @staticmethod
     def _credentials(request: Any) -> Any:

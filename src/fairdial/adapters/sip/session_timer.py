@@ -14,6 +14,8 @@ from typing import Any
 from sippy.SipHeader import SipHeader
 from sippy.Time.Timeout import Timeout
 
+from fairdial.adapters.sip import headers
+
 SESSION_S_MIN = 90
 """The shortest interval that the standard allows, seconds."""
 SESSION_S_MAX = 86_400
@@ -45,11 +47,7 @@ def interval(message: Any) -> tuple[int, bool | None] | None:
 
 def least(response: Any) -> int:
     """What a 422 asks for at least, seconds; 0 when it does not say."""
-    for header in response.getHFs("min-se"):
-        text = str(header.body).partition(";")[0].strip()
-        if text.isascii() and text.isdigit() and len(text) < 10:
-            return min(int(text), SESSION_S_MAX)
-    return 0
+    return min(headers.number(response, "min-se") or 0, SESSION_S_MAX)
 
 
 class SessionTimer:
@@ -88,11 +86,11 @@ class SessionTimer:
         ua = self._ua
         if not ua.isConnected():
             return
-        headers = (
+        more = (
             SipHeader(name="supported", bodys="timer"),
             SipHeader(name="session-expires", bodys=f"{self._seconds};refresher=uac"),
         )
-        request = ua.genRequest("INVITE", ua.lSDP, challenge, extra_headers=headers)
+        request = ua.genRequest("INVITE", ua.lSDP, challenge, extra_headers=more)
         # sippy keeps INVITEs for its own answers to challenges; this one is ours alone.
         ua.reqs.clear()
         ua.newTransaction(request, resp_cb=self._replied)
@@ -102,7 +100,7 @@ class SessionTimer:
         if status < 200 or not self._ua.isConnected():
             return
         if status in (401, 407) and not self._asked_for_password:
-            challenge = self._challenge(response, status)
+            challenge = None if self._ua.username is None else headers.challenge(response)
             if challenge is not None:
                 self._asked_for_password = True
                 self._refresh(challenge)
@@ -112,13 +110,3 @@ class SessionTimer:
             self._end()
         else:
             self._wait()
-
-    def _challenge(self, response: Any, status: int) -> Any:
-        if self._ua.username is None:
-            return None
-        name = "www-authenticate" if status == 401 else "proxy-authenticate"
-        for challenge in response.getHFBodys(name):
-            is_known, qop = challenge.supportedAlgorithm()
-            if is_known:
-                return challenge, qop
-        return None

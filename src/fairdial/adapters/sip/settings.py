@@ -14,8 +14,7 @@ from fairdial.core.trunk import (
     NumberFormat,
     Transport,
     TrunkSettings,
-    is_loopback,
-    trunk_fault,
+    trunks_fault,
 )
 from fairdial.exceptions import SettingsError
 from fairdial.media import g711
@@ -70,13 +69,15 @@ class SipSettings:
 
     def check(self) -> None:
         """Raise `SettingsError` for what could not work, naming the setting and the remedy."""
-        if not self.trunks:
-            raise SettingsError("trunks is empty: name at least one")
+        if (fault := trunks_fault(self.trunks, is_sandbox=self.is_sandbox)) is not None:
+            raise SettingsError(fault)
         for trunk in self.trunks:
-            self._check_trunk(trunk)
-        names = [trunk.name for trunk in self.trunks]
-        if len(set(names)) < len(names):
-            raise SettingsError(f"two trunks have one name, of {', '.join(names)}: choose another")
+            if trunk.transport is not Transport.UDP:
+                raise SettingsError(
+                    f"trunk {trunk.name}: transport is {trunk.transport.value}, and the embedded "
+                    f"engine speaks UDP alone: let Asterisk carry this trunk "
+                    f"(FAIRDIAL_ENGINE=asterisk)"
+                )
         for phone in self.phones:
             if (fault := phone_fault(phone)) is not None:
                 raise SettingsError(f"phone {phone.name[:80]}: {fault}")
@@ -112,20 +113,6 @@ class SipSettings:
             load_message(path)
         if self.hold_music is not None:
             load_message(self.hold_music)
-
-    def _check_trunk(self, trunk: TrunkSettings) -> None:
-        if (fault := trunk_fault(trunk)) is not None:
-            raise SettingsError(f"trunk {trunk.name[:80]}: {fault}")
-        if self.is_sandbox and not is_loopback(trunk.host):
-            raise SettingsError(
-                f"trunk {trunk.name} leads to {trunk.host}: the sandbox calls only a simulated "
-                f"carrier on this machine, so it must be a loopback address such as 127.0.0.1"
-            )
-        if trunk.transport is not Transport.UDP:
-            raise SettingsError(
-                f"trunk {trunk.name}: transport is {trunk.transport.value}, and the embedded "
-                f"engine speaks UDP alone: let Asterisk carry this trunk (FAIRDIAL_ENGINE=asterisk)"
-            )
 
     def to_wire(self) -> dict[str, Any]:
         """As JSON values, for the engine's process."""

@@ -24,6 +24,7 @@ from sippy.SipRequest import SipRequest
 from sippy.SipTo import SipTo
 from sippy.SipURL import SipURL
 
+from fairdial.adapters.sip import headers
 from fairdial.adapters.sip.resolve import resolve
 from fairdial.adapters.sipstack import SipStack
 from fairdial.adapters.trunk_board import TrunkBoard
@@ -194,10 +195,11 @@ class Trunks(TrunkBoard):
                     self.put(register(self.states[name], f"registered for {held} s"))
                 return held
             if status in (401, 407) and answer is None:
-                answer = _answer(response, trunk, status)
+                answer = _answer(response, trunk)
                 if answer is not None:
                     continue
-            if status == 423 and (longer := _number(response, "min-expires")) > seconds > 0:
+            longer = headers.number(response, "min-expires") or 0
+            if status == 423 and longer > seconds > 0:
                 seconds = longer
                 continue
             why = f"SIP {status} {reason} to our REGISTER"
@@ -215,8 +217,7 @@ class Trunks(TrunkBoard):
         sender.genTag()
         contact = SipURL(username=user, host=self._stack.local_ip, port=self._stack.port)
         contact.transport = None
-        uri = SipURL(host=trunk.host, port=trunk.port if trunk.port != 5060 else None)
-        uri.transport = None
+        uri = _uri(trunk)
         return SipRequest(
             method=method,
             ruri=uri,
@@ -229,22 +230,23 @@ class Trunks(TrunkBoard):
         )
 
 
-def _answer(response: Any, trunk: TrunkSettings, status: int) -> tuple[str, Any] | None:
+def _answer(response: Any, trunk: TrunkSettings) -> tuple[str, Any] | None:
     """The header that answers a challenge; None for one that we cannot answer."""
-    asked, name = (
-        ("www-authenticate", "authorization")
-        if status == 401
-        else ("proxy-authenticate", "proxy-authorization")
+    found = headers.challenge(response)
+    if found is None:
+        return None
+    challenge, qop = found
+    name = "proxy-authorization" if response.getSCode()[0] == 407 else "authorization"
+    return name, challenge.genAuthHF(
+        trunk.username, trunk.password, "REGISTER", str(_uri(trunk)), qop=qop
     )
-    for challenge in response.getHFBodys(asked):
-        is_known, qop = challenge.supportedAlgorithm()
-        if is_known:
-            uri = SipURL(host=trunk.host, port=trunk.port if trunk.port != 5060 else None)
-            uri.transport = None
-            return name, challenge.genAuthHF(
-                trunk.username, trunk.password, "REGISTER", str(uri), qop=qop
-            )
-    return None
+
+
+def _uri(trunk: TrunkSettings) -> Any:
+    """The request URI of what is asked of a trunk itself."""
+    uri = SipURL(host=trunk.host, port=trunk.port if trunk.port != 5060 else None)
+    uri.transport = None
+    return uri
 
 
 def _held_s(response: Any, asked: int) -> int:
@@ -255,15 +257,7 @@ def _held_s(response: Any, asked: int) -> int:
         digits = "".join(c for c in rest[:9].split(";")[0].split(",")[0] if c.isdigit())
         if mark and digits:
             return min(int(digits), asked) or asked
-    return min(_number(response, "expires") or asked, asked)
-
-
-def _number(response: Any, name: str) -> int:
-    for header in response.getHFs(name):
-        text = str(header.body).strip()
-        if text.isascii() and text.isdigit() and len(text) < 10:
-            return int(text)
-    return 0
+    return min(headers.number(response, "expires") or asked, asked)
 
 
 def _pause_s(failed: int) -> float:
