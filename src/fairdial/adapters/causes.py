@@ -21,6 +21,9 @@ _CAUSES = {
 }
 """RFC 3261 section 21; 607 (RFC 8197) and 608 (RFC 8688) are said by people and their guards."""
 
+TRUNK_FAULTS = frozenset({500, 502, 503, 504})
+"""Final responses by which a trunk says that it cannot, before anything rang: another may."""
+
 
 def cause(status: int) -> EndCause:
     """Why a call that got the final status `status` ended.

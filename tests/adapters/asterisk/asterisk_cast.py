@@ -123,10 +123,14 @@ async def asterisk_world(
     *,
     nodes: int = 1,
     phones: tuple[PhoneAccount, ...] = (),
+    first: tuple[TrunkSettings, ...] = (),
     media_lost_s: float = 10.0,
     **changes: Any,
 ) -> AsteriskWorld:
-    """Start Asterisks and describe the rest; `open` starts the engine."""
+    """Start Asterisks and describe the rest; `open` starts the engine.
+
+    `first` are trunks that are tried before the exchange's.
+    """
     exchange = Exchange()
     trunk = TrunkSettings(
         name="exchange",
@@ -135,8 +139,9 @@ async def asterisk_world(
         accepts_inbound=True,
         calls_per_second=50,
         options_s=1,
+        order=max((other.order for other in first), default=0) + 1,
     )
-    trunks = [trunk]
+    trunks = [*first, trunk]
     password = token_urlsafe(24)  # The dialer has one for all of its nodes.
     servers = [
         AsteriskServer(

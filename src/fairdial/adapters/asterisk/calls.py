@@ -454,7 +454,7 @@ class CallLeg(OutsideLeg):
                 self.board.trunks.silent(self.trunk, "no reply to our INVITE")
                 self.finish(EndCause.NO_RESPONSE, f"no reply to our INVITE; {raw}")
                 return
-            if 500 <= status < 600:
+            if status in causes.TRUNK_FAULTS:
                 if status == 503:
                     self.board.trunks.congested(self.trunk, raw)
                 if self._next_trunk():

@@ -41,10 +41,6 @@ _DIGITS_MAX = 500
 """Keys told of one call: more than a person can press while a message plays. The rest is noise."""
 
 
-_TRUNK_FAULTS = frozenset({500, 502, 503, 504})
-"""Final responses by which a trunk says that it cannot, before anything rang: another may."""
-
-
 class _State(StrEnum):
     WAITING = "waiting"
     DIALING = "dialing"
@@ -312,12 +308,12 @@ class CallLeg(OutsideLeg):
             self.engine.trunks.congested(name, raw, retry_after_s)
         if self._state is _State.CANCELLING:
             self.finish(self._intent[0], f"{self._intent[1]}; {raw}")
-        elif status in _TRUNK_FAULTS and self._state is _State.DIALING:
+        elif status in causes.TRUNK_FAULTS and self._state is _State.DIALING:
             self._refusal = (causes.cause(status), raw)
             self._leave_trunk()
             self._choose()
         else:
-            if name is not None and status not in _TRUNK_FAULTS:
+            if name is not None and status not in causes.TRUNK_FAULTS:
                 self._vouch(raw)
             self.finish(causes.cause(status), raw)
 
