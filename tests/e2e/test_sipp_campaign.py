@@ -235,12 +235,14 @@ def test_no_answer_is_taken_back_after_the_ring_time_and_not_before(played: Play
     assert len(played.of(RINGS, "ACK", received=True)) == 1
 
 
-@pytest.mark.parametrize(("number", "status"), [(NO_CIRCUIT, "503"), (BUSY, "486")])
+@pytest.mark.parametrize(
+    ("number", "replies"), [(NO_CIRCUIT, ["100", "503"]), (BUSY, ["486"])], ids=["503", "486"]
+)
 def test_a_refusal_is_acknowledged_and_not_tried_again_at_once(
-    played: Played, number: str, status: str
+    played: Played, number: str, replies: list[str]
 ) -> None:
     story = [m.start for m in played.messages if m.number == number]
-    assert story == ["INVITE", status, "ACK"]
+    assert story == ["INVITE", *replies, "ACK"]
 
 
 def test_silence_gets_one_invite_repeated_and_is_given_up_within_seconds(played: Played) -> None:
