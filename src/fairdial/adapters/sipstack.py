@@ -62,6 +62,8 @@ _REMEMBERED_MAX = 20_000
 """Messages whose repetition is recognised; sippy forgets by time alone, and floods have little."""
 _PORT_TRIES = 50
 _STOP_S = 5.0
+_RECEIVE_BUFFER_BYTES = 4_194_304
+"""Asked of the kernel for the SIP port; it gives what `net.core.rmem_max` allows."""
 
 
 class _Report:
@@ -131,6 +133,13 @@ class _ServerOptions(Udp_server_opts):  # type: ignore[misc]  # sippy is untyped
 
     nworkers = 1
     flags = 0
+
+    def getSockOpts(self) -> list[tuple[int, int, int]]:  # noqa: N802  # sippy's name
+        """Room for what arrives while one message is worked on, a flood of strangers included."""
+        return [
+            *super().getSockOpts(),
+            (socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES),
+        ]
 
 
 class _Server(Udp_server):  # type: ignore[misc]  # sippy is untyped

@@ -52,6 +52,11 @@ class Message:
         return self.text.partition("\r\n\r\n")[2]
 
 
+def _transaction(message: Message) -> str:
+    """What a message and its repetitions have in common."""
+    return message.start + message.header("Via") + message.header("CSeq")
+
+
 class RawPeer(asyncio.DatagramProtocol):
     """A socket that remembers what came, and answers as its `script` says."""
 
@@ -61,7 +66,7 @@ class RawPeer(asyncio.DatagramProtocol):
         self.tag = secrets.token_hex(4)
         self._news = asyncio.Event()
         self._transport: asyncio.DatagramTransport
-        self._seen: set[str] = set()
+        self._said: dict[str, tuple[bytes, tuple[str, int]] | None] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -78,10 +83,13 @@ class RawPeer(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         message = Message(data.decode(), addr)
-        key = message.start + message.header("Via") + message.header("CSeq")
-        if key in self._seen:
-            return  # A repetition by the clock.
-        self._seen.add(key)
+        key = _transaction(message)
+        if key in self._said:
+            # A repetition by the clock: what was said may have been lost (RFC 3261, 17.2).
+            if (said := self._said[key]) is not None:
+                self._transport.sendto(*said)
+            return
+        self._said[key] = None
         self.came.append(message)
         self._news.set()
         self.script(message)
@@ -112,7 +120,9 @@ class RawPeer(asyncio.DatagramProtocol):
         if body:
             lines.append("Content-Type: application/sdp")
         lines += [f"Content-Length: {len(body)}", "", ""]
-        self._transport.sendto("\r\n".join(lines).encode() + body.encode(), request.source)
+        said = "\r\n".join(lines).encode() + body.encode()
+        self._said[_transaction(request)] = said, request.source
+        self._transport.sendto(said, request.source)
 
     def answer(self, request: Message, *headers: str) -> None:
         """200 with a description of audio that goes nowhere."""
