@@ -273,10 +273,53 @@ async def test_an_engine_that_declines_every_call_ends_the_run_with_its_reason(
     dialer.declined_pause_s = 0.01
     await stage.telephony.start()
     async with people(stage, dialer):
-        with pytest.raises(EngineUnavailable, match="declines every call: the disk is full"):
+        with pytest.raises(EngineUnavailable, match="no call can be placed: the disk is full"):
             await asyncio.wait_for(dialer.run(), 30)
     assert (stage.telephony.wire, dialer.placed) == ([], 0)
     assert await stage.one("SELECT count(*) FROM lead WHERE state = 'due'") == len(NUMBERS)
+
+
+async def test_no_permit_is_asked_for_while_no_trunk_is_up(stage: Stage, dialer: Dialer) -> None:
+    await load(stage)
+    dialer.declined_pause_s = 0.2
+    await stage.telephony.start()
+    stage.telephony.change_trunk(is_up=False, why="OPTIONS is not answered")
+    async with people(stage, dialer):
+        running = asyncio.create_task(dialer.run())
+        await until(lambda: "memory: OPTIONS is not answered" in dialer.state)
+        await asyncio.sleep(0.5)
+        assert await stage.one("SELECT count(*) FROM permit") == 0
+        stage.telephony.change_trunk(is_up=True, why="OPTIONS is answered")
+        await asyncio.wait_for(running, 12)
+    assert len(stage.telephony.wire) == len(NUMBERS)
+    assert await stage.one("SELECT count(*) FROM permit") == len(NUMBERS)
+
+
+async def test_trunks_that_stay_down_end_the_run_with_the_reason(
+    stage: Stage, dialer: Dialer
+) -> None:
+    await load(stage)
+    dialer.declined_pause_s = 0.01
+    await stage.telephony.start()
+    stage.telephony.change_trunk(is_up=False, why="not registered: 403")
+    with pytest.raises(EngineUnavailable, match=r"no trunk is up \(memory: not registered: 403\)"):
+        await asyncio.wait_for(dialer.run(), 12)
+    assert await stage.one("SELECT count(*) FROM permit") == 0
+
+
+async def test_no_more_calls_than_the_trunks_carry(stage: Stage, dialer: Dialer) -> None:
+    await load(stage)
+    await stage.telephony.start()
+    stage.telephony.trunk = replace(stage.telephony.trunk, calls_max=2)
+    most = 0
+    async with people(stage, dialer):
+        running = asyncio.create_task(dialer.run())
+        while not running.done():
+            most = max(most, len(stage.telephony.up))
+            await asyncio.sleep(0.005)
+        await running
+    assert most == 2
+    assert len(stage.telephony.wire) == len(NUMBERS)
 
 
 async def test_an_engine_that_declines_now_and_then_does_not_end_the_run(

@@ -43,6 +43,7 @@ from fairdial.ports import (
     LeadCounts,
     Lease,
     TelephonyEvent,
+    TrunkChanged,
 )
 
 TICK_S = 0.2
@@ -100,7 +101,7 @@ class Dialer:
 
         Raises `CampaignBusy` when another dialer holds the campaign, `StoreUnavailable` when the
         database goes away (calls are then ended by the engine's stop), `EngineUnavailable` when the
-        engine is gone for good or declines every call.
+        engine is gone for good, or no call can be placed for a minute.
         """
         floor, campaign = self.floor, self.campaign
         floor.campaigns[campaign.id] = campaign
@@ -231,11 +232,7 @@ class Dialer:
             case AgentLegUp() | AgentLegDown():
                 await hear.on_leg(floor, event)
             case CallNotDialed(why=why):
-                wall = asyncio.get_running_loop().time()
-                if wall >= self._declined_until:  # Calls of one moment are declined together.
-                    self._declined_in_a_row += 1
-                self._declined_until = wall + self.declined_pause_s
-                self._declined_why = why
+                self._rest(why)
                 self.placed -= 1
                 log.warning("the engine declined a call: %s", why)
                 await on_call_event(floor, event)
@@ -245,6 +242,16 @@ class Dialer:
                 await hear.on_call(floor, event)
             case InboundEvent():
                 await hear.on_call(floor, event)
+            case TrunkChanged(trunk=trunk, is_up=is_up, why=why):
+                log.info("trunk %s is %s: %s", trunk, "up" if is_up else "down", why)
+
+    def _rest(self, why: str) -> None:
+        """Dial nothing for some seconds: the engine declined a call, or would."""
+        wall = asyncio.get_running_loop().time()
+        if wall >= self._declined_until:  # Calls of one moment are declined together.
+            self._declined_in_a_row += 1
+        self._declined_until = wall + self.declined_pause_s
+        self._declined_why = why
 
     async def _call_lost_phones(self, sessions: list[AgentSession]) -> None:
         """An agent whose leg broke is called again until the phone is back."""
@@ -348,12 +355,15 @@ class Dialer:
             self.state = f"not dialing for some seconds: {self._declined_why}"
             return
         if self._declined_in_a_row >= DECLINED_MAX and not attempts:
-            self.state = f"the telephony engine declines every call: {self._declined_why}"
+            self.state = f"no call can be placed: {self._declined_why}"
             raise EngineUnavailable(
                 f"{self.state}\nNothing rang for these calls. What to do: mend what it names, then "
                 "start again; nothing is lost."
             )
-        snapshot = self._snapshot(attempts, sessions)
+        lines = await self._free_lines()
+        if lines is None:
+            return
+        snapshot = self._snapshot(attempts, sessions, lines)
         self.decision = pacing.decide(snapshot)
         self.state = self.decision.why
         wanted = self.decision.calls
@@ -383,7 +393,27 @@ class Dialer:
                 else:
                     self.refused += 1
 
-    def _snapshot(self, attempts: list[Attempt], sessions: list[AgentSession]) -> pacing.Snapshot:
+    async def _free_lines(self) -> int | None:
+        """How many calls more the trunks carry; None when none of them is up, and why is told.
+
+        A permit is not asked for where no trunk could take its call.
+        """
+        try:
+            trunks = await self.floor.telephony.trunks()
+        except EngineUnavailable as error:
+            self._rest(str(error))
+            return None
+        up = [trunk for trunk in trunks if trunk.is_up]
+        if not up:
+            whys = "; ".join(f"{trunk.name}: {trunk.why}" for trunk in trunks)
+            self._rest(f"no trunk is up ({whys})")
+            self.state = f"not dialing: {self._declined_why}"
+            return None
+        return sum(max(0, trunk.calls_max - trunk.calls) for trunk in up)
+
+    def _snapshot(
+        self, attempts: list[Attempt], sessions: list[AgentSession], lines: int
+    ) -> pacing.Snapshot:
         floor, campaign, now = self.floor, self.campaign, self.floor.clock.now()
         unanswered = [a for a in attempts if line.in_flight(a.state)]
         up = sum(a.state in line.OPEN_STATES for a in attempts)
@@ -412,7 +442,10 @@ class Dialer:
             ring_s=float(campaign.ring_s),
             connect_s_max=campaign.connect_ms_max / 1000,
             wrap_up_s_max=float(campaign.wrap_up_s),
-            room=max(0, min(campaign.pace.calls_in_flight_max - up, self._calls_per_second_room())),
+            room=max(
+                0,
+                min(campaign.pace.calls_in_flight_max - up, lines, self._calls_per_second_room()),
+            ),
         )
 
     def _calls_per_second_room(self) -> int:
