@@ -428,6 +428,7 @@ def campaign_of(file: CampaignFile, floor: Floor) -> Campaign:
         inbound=file.inbound,
         transfer=file.transfer,
         machines=file.machines,
+        pool=file.pool,
     )
 
 

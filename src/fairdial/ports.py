@@ -948,6 +948,12 @@ class Transaction(Protocol):
         who is kept for the call, the campaign's abandonment) is handed in.
         """
 
+    async def caller_id_uses(self, numbers: Sequence[E164], now: Instant) -> dict[E164, int]:
+        """How many calls of the last 24 hours showed these numbers; none for those not named."""
+
+    async def use_caller_id(self, number: E164, now: Instant, *, most: int | None) -> bool:
+        """Count a call under a caller ID; False, and nothing counted, where `most` is reached."""
+
     async def save_refusal(self, refusal_id: UUID, refusal: Refusal) -> None:
         """Keep a refusal with all it rests on."""
 

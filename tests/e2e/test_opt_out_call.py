@@ -70,7 +70,7 @@ class Exchange:
     store: PostgresStore
     carrier_log: Path
 
-    async def judge(self) -> Attempt | Refusal:
+    async def judge(self) -> Attempt | Refusal | None:
         """Take the next due lead and call it, if it may be called."""
         async with self.store.transaction() as tx:
             (lead,) = await tx.claim_due(self.campaign.id, most=1, now=self.floor.clock.now())

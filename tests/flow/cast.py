@@ -123,7 +123,9 @@ class Stage:
 
     async def place(self, lead: Lead, *, lease: Lease | None = None) -> Attempt | Refusal:
         """The gate and the call, with an agent kept for it."""
-        return await place_call(self.floor, lease or self.lease, lead, is_agent_guaranteed=True)
+        result = await place_call(self.floor, lease or self.lease, lead, is_agent_guaranteed=True)
+        assert result is not None, "no caller ID was free"
+        return result
 
     async def dialed(self, number: str = "+12125550142") -> Attempt:
         """A call that rings at its lead."""

@@ -97,7 +97,7 @@ def desk(stage: Stage, tmp_path: Path, database_url: str) -> Desk:
     return Desk(stage=stage, folder=tmp_path, url=database_url)
 
 
-async def placed(stage: Stage, number: str) -> Attempt | Refusal:
+async def placed(stage: Stage, number: str) -> Attempt | Refusal | None:
     """What comes of calling a number."""
     return await place_call(
         stage.floor, stage.lease, await stage.lead(number), is_agent_guaranteed=True

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from fairdial.core.caller_id import CallerIdPool
 from fairdial.core.ids import E164, CampaignId, SellerId
 from fairdial.core.outcome import Disposition, Outcome
 
@@ -140,3 +141,10 @@ class Campaign:
     transfer: Mapping[str, str] = field(default_factory=dict)
     """Where agents may pass a call on to: names, each with a SIP URI or `phone:NAME`."""
     machines: MachinePolicy = MachinePolicy.CONNECT
+    pool: CallerIdPool | None = None
+    """More numbers to show beside `caller_id`; None shows that one to everybody."""
+
+    @property
+    def caller_ids(self) -> tuple[E164, ...]:
+        """Every number that may be shown, its own first."""
+        return (self.caller_id, *(self.pool.numbers if self.pool else ()))

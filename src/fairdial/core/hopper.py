@@ -44,6 +44,11 @@ def after_refusal(refusal: Refusal) -> NextStep:
     return Finished(why=f"refused by {rules}")
 
 
+def without_caller_id(now: Instant) -> NextStep:
+    """Every caller ID is at its cap: nothing rang, so the lead is as it was."""
+    return Again(at=now, why="no caller ID was free")
+
+
 def after_attempt(
     *,
     outcome: Outcome,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from fairdial.core import attempt as line
-from fairdial.core import hopper, pacing
+from fairdial.core import caller_id, hopper, pacing
 from fairdial.core.agent import AgentSession, AgentState
 from fairdial.core.attempt import Attempt, AttemptState
 from fairdial.core.campaign import Campaign, CampaignState
@@ -93,6 +93,8 @@ class Dialer:
     _phoned_at: dict[SessionId, float] = field(default_factory=dict)
     _abandon_read: float = 0.0
     _queued: int = 0
+    _caller_ids_left: int | None = None
+    """How many calls more the caps of the pool allow; None without one."""
     _credit: float = 0.0
     _credit_at: float = 0.0
 
@@ -336,6 +338,11 @@ class Dialer:
             attempts = await tx.open_attempts(self.campaign.id)
             sessions = await tx.open_sessions(self.campaign.id)
             leads = await tx.lead_counts(self.campaign.id, now)
+            pool = self.campaign.pool
+            if pool is not None and pool.calls_a_day_max is not None:
+                numbers = self.campaign.caller_ids
+                uses = await tx.caller_id_uses(numbers, now)
+                self._caller_ids_left = caller_id.calls_left(numbers, uses, pool.calls_a_day_max)
             self._queued = len(await tx.switchboard.queued(self.campaign.id))
             if not self._abandon_read or wall - self._abandon_read > ABANDON_REFRESH_S:
                 floor.abandonment[self.campaign.id] = await measure_abandonment(
@@ -363,6 +370,12 @@ class Dialer:
         lines = await self._free_lines()
         if lines is None:
             return
+        if self._caller_ids_left is not None:
+            if not self._caller_ids_left:
+                most = self.campaign.pool.calls_a_day_max if self.campaign.pool else None
+                self.state = f"not dialing: every caller ID made its {most} calls of 24 hours"
+                return
+            lines = min(lines, self._caller_ids_left)
         snapshot = self._snapshot(attempts, sessions, lines)
         self.decision = pacing.decide(snapshot)
         self.state = self.decision.why
@@ -390,6 +403,8 @@ class Dialer:
                     self.placed += 1
                     self._credit -= 1
                     wanted -= 1
+                elif result is None:
+                    wanted -= 1  # Its caller IDs are spent: asked again at the next look.
                 else:
                     self.refused += 1
 

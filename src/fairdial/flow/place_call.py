@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fairdial.core import hopper, permit
+from fairdial.core import caller_id, hopper, permit
 from fairdial.core.attempt import Attempt, AttemptState, NotDialed
-from fairdial.core.campaign import MachinePolicy, Method
+from fairdial.core.campaign import Campaign, MachinePolicy, Method
 from fairdial.core.facts import Facts
-from fairdial.core.ids import AttemptId, Instant, PermitId
-from fairdial.core.lead import Lead
+from fairdial.core.ids import E164, AttemptId, Instant, PermitId
+from fairdial.core.lead import Lead, StatedLocation
 from fairdial.core.permit import PERMIT_LIFE, Permit, Refusal
 from fairdial.core.proof import KeptRulebook
 from fairdial.exceptions import EngineUnavailable, PermitMisused
@@ -28,12 +28,15 @@ DIAL_GRACE = 3 * PERMIT_LIFE
 
 async def place_call(
     floor: Floor, lease: Lease, lead: Lead, *, is_agent_guaranteed: bool
-) -> Attempt | Refusal:
+) -> Attempt | Refusal | None:
     """Judge one due lead and ring it if every rule allows. Raises `CampaignBusy` if fenced off.
 
-    `is_agent_guaranteed` says that an agent is free and kept for this call.
+    `is_agent_guaranteed` says that an agent is free and kept for this call. None means that no
+    caller ID was free, and the lead went back to the hopper.
     """
     decision = await judge(floor, lease, lead, is_agent_guaranteed=is_agent_guaranteed)
+    if decision is None:
+        return None
     if isinstance(decision, Refusal):
         log.info("lead %s refused by %s", lead.id, ", ".join(v.rule for v in decision.reasons))
         return decision
@@ -51,7 +54,7 @@ async def place_call(
 
 async def judge(
     floor: Floor, lease: Lease, lead: Lead, *, is_agent_guaranteed: bool
-) -> tuple[Attempt, Permit] | Refusal:
+) -> tuple[Attempt, Permit] | Refusal | None:
     """The gate: facts under the number's lock, every rule judged, the decision recorded."""
     decision = await _judge(floor, lease, lead, is_agent_guaranteed=is_agent_guaranteed)
     floor.is_rulebook_kept = True
@@ -60,11 +63,16 @@ async def judge(
 
 async def _judge(
     floor: Floor, lease: Lease, lead: Lead, *, is_agent_guaranteed: bool
-) -> tuple[Attempt, Permit] | Refusal:
+) -> tuple[Attempt, Permit] | Refusal | None:
     campaign = floor.campaigns[lead.campaign_id]
     async with floor.store.transaction() as tx:
         await tx.hold_for_call(lease, lead)
         now = floor.clock.now()
+        shown = await _caller_id(tx, floor, campaign, lead, now)
+        if shown is None:
+            await tx.save_next_step(lead.id, hopper.without_caller_id(now))
+            return None
+        campaign = replace(campaign, caller_id=shown)
         abandonment = floor.abandonment.get(campaign.id)
         (facts,) = await tx.facts(
             [lead],
@@ -98,6 +106,12 @@ async def _judge(
             await tx.save_refusal(floor.ids.new(), decision)
             await tx.save_next_step(lead.id, hopper.after_refusal(decision))
             return decision
+        if campaign.pool is not None:
+            most = campaign.pool.calls_a_day_max
+            if not await tx.use_caller_id(shown, now, most=most):
+                # Another campaign took its last call between the choice and now.
+                await tx.save_next_step(lead.id, hopper.without_caller_id(now))
+                return None
         machines = campaign.machines
         if machines is MachinePolicy.LEAVE_MESSAGE and not _may_leave_message(
             tx, floor, facts, decision, now
@@ -118,6 +132,30 @@ async def _judge(
         )
         await tx.open_attempt(decision, attempt)
         return attempt, decision
+
+
+async def _caller_id(
+    tx: Transaction, floor: Floor, campaign: Campaign, lead: Lead, now: Instant
+) -> E164 | None:
+    """The number to show to a lead; None when every number of the pool is at its cap."""
+    pool = campaign.pool
+    if pool is None:
+        return campaign.caller_id
+    groups = [list(campaign.caller_ids)]
+    if pool.local_presence:
+        at = floor.rulebook.locate(lead.number, lead.location)
+        groups = caller_id.nearest_first(
+            campaign.caller_ids,
+            lead.number,
+            at,
+            lambda number: floor.rulebook.locate(number, StatedLocation()),
+        )
+    for group in groups:
+        uses = await tx.caller_id_uses(group, now)
+        shown = caller_id.least_used(group, uses, pool.calls_a_day_max)
+        if shown is not None:
+            return shown
+    return None
 
 
 def _may_leave_message(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fairdial.adapters.files.campaign import CampaignFile, read_campaign
 from fairdial.core.attempt import Message
+from fairdial.core.caller_id import CallerIdPool
 from fairdial.core.campaign import (
     DialMode,
     InboundAnswer,
@@ -135,6 +136,7 @@ def test_reads_everything(tmp_path: Path) -> None:
         phones=("sip:ada@192.0.2.10", "sip:bela@192.0.2.10:5070"),
         dispositions=(Disposition.SALE, Disposition.STOP_CALLING),
         machines=MachinePolicy.CONNECT,
+        pool=None,
         inbound=None,
         transfer={},
         messages={},
@@ -292,6 +294,11 @@ policy = "leave_message"
 answer = "agents"
 queue_s = 45
 
+[caller_id]
+numbers = ["+1 212 555 0111", "+13125550111"]
+local_presence = true
+calls_a_day_max = 80
+
 [transfer]
 closers = "phone:closers"
 billing = "sip:billing@192.0.2.10"
@@ -310,6 +317,11 @@ def test_reads_machines_calls_to_us_and_destinations(tmp_path: Path) -> None:
     file = read_campaign(with_recordings(tmp_path, "voicemail", "call_back", "opted_out"))
     assert file.machines is MachinePolicy.LEAVE_MESSAGE
     assert file.inbound == InboundPlan(answer=InboundAnswer.AGENTS, queue_s_max=45)
+    assert file.pool == CallerIdPool(
+        numbers=(E164("+12125550111"), E164("+13125550111")),
+        local_presence=True,
+        calls_a_day_max=80,
+    )
     assert file.transfer == {"closers": "phone:closers", "billing": "sip:billing@192.0.2.10"}
     assert file.messages == {
         Message.VOICEMAIL: tmp_path / "voicemail.wav",
@@ -333,6 +345,13 @@ def test_a_promise_needs_its_recording(tmp_path: Path, missing: str) -> None:
         ("queue_s = 45", "queue_s = 1", "inbound.queue_s"),
         ('closers = "phone:closers"', 'closers = "browser"', "transfer.closers"),
         ('closers = "phone:closers"', "closers = 7", "transfer.closers"),
+        ('numbers = ["+1 212 555 0111", "+13125550111"]', "numbers = []", "caller_id.numbers must"),
+        ('"+13125550111"]', '"12125550111"]', "names one of its numbers twice"),
+        ('"+13125550111"]', '"+12025550123"]', "which is campaign.caller_id"),
+        ('"+13125550111"]', '"+442079460123"]', "of GB, and campaign.caller_id is of US"),
+        ('"+13125550111"]', '"+1312"]', 'caller_id.numbers holds "+1312"'),
+        ("local_presence = true", "local_presence = 1", "must be true or false"),
+        ("calls_a_day_max = 80", "calls_a_day_max = -1", "it must be 0 to 10000"),
     ],
 )
 def test_names_what_is_wrong_with_them(tmp_path: Path, old: str, new: str, why: str) -> None:

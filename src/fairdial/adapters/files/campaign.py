@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fairdial.core.attempt import OPT_OUT_KEY, Message
+from fairdial.core.caller_id import CALLS_A_DAY_MAX, NUMBERS_MAX, CallerIdPool
 from fairdial.core.campaign import (
     DialMode,
     InboundAnswer,
@@ -31,7 +32,7 @@ from fairdial.core.campaign import (
     RetryRule,
 )
 from fairdial.core.ids import E164
-from fairdial.core.number import NumberFault, parse_e164
+from fairdial.core.number import NumberFault, parse_e164, region_of
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.phone import REGISTERED_PREFIX
 from fairdial.exceptions import SettingsError
@@ -87,6 +88,7 @@ class CampaignFile:
     sandbox has."""
     dispositions: tuple[Disposition, ...]
     machines: MachinePolicy
+    pool: CallerIdPool | None
     inbound: InboundPlan | None
     transfer: Mapping[str, str]
     messages: Mapping[Message, Path]
@@ -167,6 +169,7 @@ def read_campaign(path: Path) -> CampaignFile:
     machines = on_machines.choice("policy", MachinePolicy, default=MachinePolicy.CONNECT)
     on_machines.done()
     inbound = _inbound(top.section("inbound"))
+    pool = _pool(top.section("caller_id"), caller_id)
     recordings = {
         message: recording
         for message, key in _RECORDINGS.items()
@@ -207,6 +210,7 @@ def read_campaign(path: Path) -> CampaignFile:
         phones=phones,
         dispositions=dispositions,
         machines=machines,
+        pool=pool,
         inbound=inbound,
         transfer=transfer,
         messages=recordings,
@@ -249,6 +253,31 @@ def _inbound(section: _Section) -> InboundPlan | None:
     )
     section.done()
     return plan
+
+
+def _pool(section: _Section, caller_id: E164) -> CallerIdPool | None:
+    """More numbers to show; None where the table is left out."""
+    if not section.table:
+        return None
+    numbers = section.numbers("numbers")
+    country = region_of(caller_id)
+    for number in numbers:
+        if number == caller_id:
+            raise section.error("numbers", f"names {number}, which is campaign.caller_id: omit it.")
+        if region_of(number) != country:
+            # Abandonment ceilings and inbound lines go by the country of the caller ID.
+            raise section.error(
+                "numbers",
+                f"has {number} of {region_of(number)}, and campaign.caller_id is of {country}: "
+                "make a campaign for each country.",
+            )
+    pool = CallerIdPool(
+        numbers=numbers,
+        local_presence=section.flag("local_presence", default=False),
+        calls_a_day_max=section.whole("calls_a_day_max", 0, CALLS_A_DAY_MAX, default=0) or None,
+    )
+    section.done()
+    return pool
 
 
 def _pace(dialing: _Section, method: Method, *, telemarketing: bool) -> Pace:
@@ -473,11 +502,30 @@ class _Section:
 
     def number(self, key: str) -> E164:
         """A telephone number."""
-        text = self.text(key, chars_max=64)
+        return self._number(key, self.text(key, chars_max=64), "is")
+
+    def numbers(self, key: str) -> tuple[E164, ...]:
+        """Telephone numbers, once each."""
+        values = self._value(key, None)
+        if not isinstance(values, list) or not 1 <= len(values) <= NUMBERS_MAX:
+            raise self.error(key, f"must be a list of 1 to {NUMBERS_MAX} telephone numbers.")
+        found = tuple(self._number(key, str(value), "holds") for value in values)
+        if len(set(found)) != len(found):
+            raise self.error(key, "names one of its numbers twice.")
+        return found
+
+    def _number(self, key: str, text: str, verb: str) -> E164:
         number = parse_e164(text)
         if isinstance(number, NumberFault):
-            raise self.error(key, f'is "{text}": {number.why}. Write it as +12025550123.')
+            raise self.error(key, f'{verb} "{text[:64]}": {number.why}. Write it as +12025550123.')
         return number
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self._value(key, default)
+        if not isinstance(value, bool):
+            raise self.error(key, f"must be true or false, not {_kind(value)}.")
+        return value
 
     def day(self, key: str) -> date | None:
         """A date, as TOML writes it or in quotes."""

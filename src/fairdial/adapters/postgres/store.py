@@ -37,6 +37,7 @@ from fairdial.core.abandon import AbandonFigure, AbandonMeasure, AbandonRecord
 from fairdial.core.agent import AgentSession
 from fairdial.core.answer import Tone
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
+from fairdial.core.caller_id import DAY
 from fairdial.core.campaign import Campaign, CampaignState, MachinePolicy
 from fairdial.core.facts import Facts, SuppressionKind
 from fairdial.core.hopper import Again, NextStep
@@ -562,6 +563,16 @@ class PostgresTransaction:
             for lead in leads
         ]
 
+    async def caller_id_uses(self, numbers: Sequence[E164], now: Instant) -> dict[E164, int]:
+        rows = await self._all("caller_id_uses", numbers=list(numbers), since=_day_before(now))
+        return {E164(row["number"]): row["calls"] for row in rows}
+
+    async def use_caller_id(self, number: E164, now: Instant, *, most: int | None) -> bool:
+        row = await self._one(
+            "use_caller_id", number=number, now=now, since=_day_before(now), most=most
+        )
+        return bool(row["is_free"])
+
     async def save_refusal(self, refusal_id: UUID, refusal: Refusal) -> None:
         verdicts, facts = written(refusal.verdicts), audit.canonical(plain(refusal.facts))
         digest = digest_of(refusal.rulebook, refusal.tzdata, verdicts, facts)
@@ -964,6 +975,11 @@ _ATTEMPT_FIXED = frozenset(
     {"id", "permit_id", "lead_id", "campaign_id", "number", "permitted_at", "ring_s"}
     | {"connect_ms_max", "machines"}
 )
+
+
+def _day_before(now: Instant) -> Instant:
+    """The hour in which the last 24 hours began."""
+    return (now - DAY).replace(minute=0, second=0, microsecond=0)
 
 
 def _campaign(row: DictRow) -> Campaign:

@@ -74,3 +74,12 @@ SELECT id, name FROM seller ORDER BY name
 -- name: all_campaigns
 -- Every campaign, the newest first.
 SELECT id, seller_id, definition FROM campaign ORDER BY created_at DESC, name
+
+-- name: caller_id_uses
+-- How often caller IDs were shown since an hour began.
+SELECT number, sum(calls)::integer AS calls FROM caller_id_use
+ WHERE number = ANY(%(numbers)s) AND hour >= %(since)s GROUP BY number
+
+-- name: use_caller_id
+-- Count a call under a caller ID, unless its cap is reached; says which.
+SELECT use_caller_id(%(number)s, %(now)s, %(since)s, %(most)s) AS is_free
