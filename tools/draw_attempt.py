@@ -98,6 +98,7 @@ SAMPLES: Mapping[type, Sequence[Sample]] = {
     line.Bridged: [Sample(event=line.Bridged())],
     line.DeadlinePassed: [Sample(event=line.DeadlinePassed())],
     line.MessagePlayed: [Sample(event=line.MessagePlayed())],
+    line.MessageDropped: [Sample(event=line.MessageDropped())],
     line.OptedOut: [Sample(event=line.OptedOut())],
     line.HangUpAsked: [Sample(event=line.HangUpAsked())],
     line.AgentLost: [Sample(event=line.AgentLost())],

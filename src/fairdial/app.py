@@ -26,6 +26,7 @@ from fairdial.adapters.carrier.scenario import read_scenario
 from fairdial.adapters.clocks import SandboxClock, SystemClock, TimeOrderedIds
 from fairdial.adapters.files.campaign import CampaignFile
 from fairdial.adapters.files.lists import read_list
+from fairdial.adapters.files.recordings import RecordingFolder
 from fairdial.adapters.files.rejects import RejectFile, rejects_path
 from fairdial.adapters.files.secret import read_secret
 from fairdial.adapters.files.trunks import read_phones, read_trunks
@@ -58,6 +59,9 @@ from fairdial.settings import Settings
 
 CONNECT_S = 10
 """How long a database of yours may take to let us in, seconds."""
+
+RECORDINGS = "recordings"
+"""The folder of recordings in the data folder."""
 
 Say = Callable[[str], None]
 """Tells the person at the terminal what is being done."""
@@ -201,6 +205,7 @@ async def open_floor(
         telephony=telephony,
         clock=clock,
         ids=TimeOrderedIds(),
+        shelf=RecordingFolder(settings.data_dir / RECORDINGS),
         rulebook=rulebook,
         rule_files=rule_files,
         is_sandbox=settings.sandbox,
@@ -429,6 +434,8 @@ def campaign_of(file: CampaignFile, floor: Floor) -> Campaign:
         transfer=file.transfer,
         machines=file.machines,
         pool=file.pool,
+        recording=file.recording,
+        has_voicemail=Message.VOICEMAIL in file.messages,
     )
 
 

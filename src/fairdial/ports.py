@@ -59,6 +59,7 @@ from fairdial.core.ledger import (
 from fairdial.core.monitor import Monitor
 from fairdial.core.permit import Permit, Refusal
 from fairdial.core.proof import KeptJudgement, KeptRulebook, RecordItem
+from fairdial.core.recording import CallRecording
 from fairdial.core.registry import (
     AreaCopy,
     Coverage,
@@ -720,8 +721,49 @@ class ParkedCall:
     """When the message takes the music's place."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRecording:
+    """What is in a whole file of a recording."""
+
+    seconds: float
+    sha256: str
+    was_cut: bool
+    """Whether it was made whole of the part that a crash left."""
+
+
+class RecordingShelf(Protocol):
+    """Where the files of recordings are. Files are named as the tables name them."""
+
+    def place(self, name: str, day: date) -> str:
+        """The file for a new recording; its folder is there when this returns.
+
+        Raises `SettingsError` where it cannot be made.
+        """
+
+    def path(self, file: str) -> Path:
+        """Where a file is, for the engine to write and for people to hear."""
+
+    def finish(self, file: str) -> FinishedRecording | None:
+        """What is in a file, made whole first if a crash left a part of it; None when it has
+        nothing that could be heard."""
+
+    def delete(self, file: str) -> None:
+        """The file is gone for good; also when it was gone already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedRecording:
+    """A recording for people who look for one."""
+
+    recording: CallRecording
+    number: str
+    """Theirs; empty when a caller withheld it."""
+    is_inbound: bool
+    agent_name: str
+
+
 class Switchboard(Protocol):
-    """Calls to us, transfers, and supervisors who listen."""
+    """Calls to us, transfers, supervisors who listen, and recordings."""
 
     async def known_caller(
         self, number: E164, called: str, campaign_id: CampaignId | None
@@ -796,6 +838,29 @@ class Switchboard(Protocol):
 
     async def open_monitors(self, campaign_id: CampaignId) -> list[Monitor]:
         """Who follows anybody of a campaign."""
+
+    async def open_recording(self, recording: CallRecording) -> None:
+        """Keep a recording before the engine begins it."""
+
+    async def recording(self, recording_id: RecordingId) -> CallRecording | None:
+        """One recording, for update."""
+
+    async def recording_of(self, call_id: CallId) -> CallRecording | None:
+        """The recording of a call that runs, for update."""
+
+    async def save_recording(self, recording: CallRecording) -> None:
+        """Where a recording stands."""
+
+    async def open_recordings(self, campaign_id: CampaignId) -> list[CallRecording]:
+        """Recordings that run."""
+
+    async def spent_recordings(
+        self, campaign_id: CampaignId, before: Instant
+    ) -> list[CallRecording]:
+        """Recordings that ended before a moment and whose files are still there."""
+
+    async def listed_recordings(self, number: E164 | None, *, most: int) -> list[ListedRecording]:
+        """Recordings of calls with a number, or of all; the newest first."""
 
 
 class Transaction(Protocol):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 from tests.chromium import chromium
@@ -49,6 +51,7 @@ def running(installation: Installation, port: int) -> Command:
     text = text.replace("wrap_up_s = 1\n", "wrap_up_s = 60\n")
     installation.campaign.write_text(
         text.replace("count = 1\n", 'count = 1\nphones = ["browser:alice"]\n')
+        + '\n[recording]\npolicy = "all"\nnotice = "This call is recorded."\n'
     )
     installation.write_leads(NUMBERS)
     return installation.dial(
@@ -75,7 +78,11 @@ async def open_phone(window: BrowserContext, running: Command, port: int) -> tup
 
 
 async def test_a_browser_is_a_phone_from_the_first_word_to_the_disposition(
-    window: BrowserContext, running: Command, port: int, tmp_path: Path
+    window: BrowserContext,
+    installation: Installation,
+    running: Command,
+    port: int,
+    tmp_path: Path,
 ) -> None:
     page, faults = await open_phone(window, running, port)
     await expect(page.locator("#mic")).to_have_text("allowed")
@@ -99,6 +106,11 @@ async def test_a_browser_is_a_phone_from_the_first_word_to_the_disposition(
     }"""
     assert await page.evaluate(loudest) > 0.01
     await page.screenshot(path=tmp_path / "talking.png")
+    await expect(page.locator("#notice")).to_have_text("This call is recorded.")
+    await page.keyboard.press("c")
+    await expect(page.locator("#notice")).to_contain_text("Recording paused")
+    await page.keyboard.press("c")
+    await expect(page.locator("#record")).to_have_text("Pause recording C")
     await page.keyboard.press("m")
     await expect(page.locator("#mute")).to_have_attribute("aria-pressed", "true")
     await page.keyboard.press("m")
@@ -117,6 +129,13 @@ async def test_a_browser_is_a_phone_from_the_first_word_to_the_disposition(
     assert faults == []
     running.interrupt()
     assert (running.ended(), running.complained) == (0, "")
+    (recorded,) = (installation.data_dir / "recordings").rglob("*.wav*")
+    with wave.open(str(recorded)) as audio:
+        assert (audio.getframerate(), audio.getnchannels()) == (8_000, 2)
+        sound = np.frombuffer(audio.readframes(audio.getnframes()), "<i2").reshape(-1, 2)
+    # The person speaks on the left, and the agent's microphone beeps on the right.
+    assert len(sound) > 3 * 8_000
+    assert min(np.abs(sound).max(axis=0)) > 300
 
 
 async def test_the_phone_goes_with_the_window_that_took_it_last(

@@ -24,6 +24,7 @@ from tests.flow.cast import MORNING, RULE_FILES, RULEBOOK, a_campaign
 from fairdial.adapters.carrier.processes import CarrierProcess
 from fairdial.adapters.carrier.witness import Ending, read_log
 from fairdial.adapters.clocks import SandboxClock, TimeOrderedIds
+from fairdial.adapters.files.recordings import RecordingFolder
 from fairdial.adapters.postgres.store import PostgresStore
 from fairdial.adapters.registries.library import FileLibrary
 from fairdial.adapters.sip.telephony import SipSettings, SipTelephony
@@ -159,6 +160,7 @@ async def an_exchange(database_url: str, folder: Path, scenario: str) -> AsyncIt
             telephony=telephony,
             clock=clock,
             ids=TimeOrderedIds(),
+            shelf=RecordingFolder(folder / "recordings"),
             rulebook=RULEBOOK,
             rule_files=RULE_FILES,
             is_sandbox=True,

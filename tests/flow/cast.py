@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from fairdial.adapters.clocks import TimeOrderedIds
+from fairdial.adapters.files.recordings import RecordingFolder
 from fairdial.adapters.memory.telephony import MemoryTelephony
 from fairdial.adapters.postgres.store import PostgresStore
 from fairdial.adapters.registries.library import FileLibrary
@@ -40,7 +41,7 @@ from fairdial.core.lead import Lead, LineType, Party, StatedLocation
 from fairdial.core.outcome import Outcome
 from fairdial.core.permit import Refusal
 from fairdial.core.registry import RegistryForm, RegistryOrder
-from fairdial.flow import agent_desk, hear
+from fairdial.flow import agent_desk, hear, recordings
 from fairdial.flow.floor import Floor
 from fairdial.flow.place_call import place_call
 from fairdial.flow.recover import after_engine_death
@@ -53,6 +54,7 @@ from fairdial.ports import (
     EngineUp,
     InboundEvent,
     Lease,
+    RecordingEnded,
 )
 from fairdial.rules import load_rulebook_and_files
 
@@ -159,6 +161,8 @@ class Stage:
                     await hear.on_call(self.floor, event)
                 case AgentLegUp() | AgentLegDown() as event:
                     await hear.on_leg(self.floor, event)
+                case RecordingEnded() as event:
+                    await recordings.on_ended(self.floor, event)
                 case EngineUp():
                     self.floor.is_engine_up = True
                 case EngineDown():
@@ -227,6 +231,7 @@ async def a_stage(database_url: str, folder: Path) -> AsyncIterator[Stage]:
             telephony=telephony,
             clock=clock,
             ids=TimeOrderedIds(),
+            shelf=RecordingFolder(folder / "recordings"),
             rulebook=RULEBOOK,
             rule_files=RULE_FILES,
             is_sandbox=True,

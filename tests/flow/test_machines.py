@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from tests.flow.cast import Stage
 
+from fairdial.core.agent import AgentState
 from fairdial.core.answer import AnswerKind, Tone
 from fairdial.core.attempt import Attempt, AttemptState, EndCause, Message
 from fairdial.core.campaign import MachinePolicy, Method
@@ -17,6 +18,8 @@ from fairdial.core.ids import E164
 from fairdial.core.lead import ConsentKind
 from fairdial.core.ledger import ConsentRecord, ReassignedRecord
 from fairdial.core.outcome import Disposition, Outcome
+from fairdial.exceptions import ImpossibleEvent
+from fairdial.flow import line_keys
 from fairdial.flow.ledger import record_consent, seller_of
 from fairdial.ports import Statement
 
@@ -25,6 +28,27 @@ def choose(stage: Stage, policy: MachinePolicy, **changes: object) -> None:
     """Let the campaign have another policy."""
     campaign = replace(stage.campaign, machines=policy, **changes)  # type: ignore[arg-type]
     stage.floor.campaigns[campaign.id] = campaign
+
+
+async def consented(stage: Stage) -> None:
+    """The called party agreed in writing, and the number is still theirs."""
+    signed = ConsentRecord(
+        number=E164("+12125550142"),
+        kind=ConsentKind.WRITTEN,
+        given_on=stage.clock.now().date() - timedelta(days=30),
+        source="web form",
+    )
+    seller = await seller_of(stage.store, None)
+    await record_consent(stage.store, seller, signed, now=stage.clock.now())
+    asked = ReassignedRecord(
+        number=signed.number,
+        since_on=signed.given_on,
+        asked_on=stage.clock.now().date(),
+        answer=Reassigned.NO,
+    )
+    async with stage.store.transaction() as tx:
+        answers = Statement(source="answers.csv", as_of=asked.asked_on, now=stage.clock.now())
+        await tx.ledger.keep_reassigned([asked], answers)
 
 
 async def message_judgement(stage: Stage) -> dict[str, Any]:
@@ -104,23 +128,7 @@ async def test_without_consent_no_message_is_left(stage: Stage) -> None:
 
 async def test_with_written_consent_a_message_is_left_after_the_beep(stage: Stage) -> None:
     choose(stage, MachinePolicy.LEAVE_MESSAGE, method=Method.LIVE_AUTODIALED)
-    signed = ConsentRecord(
-        number=E164("+12125550142"),
-        kind=ConsentKind.WRITTEN,
-        given_on=stage.clock.now().date() - timedelta(days=30),
-        source="web form",
-    )
-    seller = await seller_of(stage.store, None)
-    await record_consent(stage.store, seller, signed, now=stage.clock.now())
-    asked = ReassignedRecord(
-        number=signed.number,
-        since_on=signed.given_on,
-        asked_on=stage.clock.now().date(),
-        answer=Reassigned.NO,
-    )
-    async with stage.store.transaction() as tx:
-        answers = Statement(source="answers.csv", as_of=asked.asked_on, now=stage.clock.now())
-        await tx.ledger.keep_reassigned([asked], answers)
+    await consented(stage)
     attempt = await stage.dialed()
     assert (await message_judgement(stage))["reasons"] == []
     stage.telephony.pick_up(attempt.id)
@@ -148,3 +156,42 @@ async def test_what_the_network_says_by_a_tone_is_the_outcome(
     stage.telephony.sound(attempt.id, tone)
     await stage.settle()
     assert (await stage.attempt(attempt.id)).outcome is outcome
+
+
+async def test_an_agent_leaves_the_message_and_is_free_at_once(stage: Stage) -> None:
+    choose(stage, MachinePolicy.CONNECT, has_voicemail=True)
+    await consented(stage)
+    attempt, session = await stage.talking()
+    assert attempt.may_leave_message
+    stage.telephony.messages_go_on = True
+    freed = await line_keys.leave_message(stage.floor, session.id)
+    assert freed.state is AgentState.READY
+    left = await stage.attempt(attempt.id)
+    assert (left.state, left.disposition) == (AttemptState.MESSAGE, Disposition.MACHINE)
+    assert stage.telephony.played == [(attempt.id, Message.VOICEMAIL)]
+    assert session.id not in stage.telephony.conversations[attempt.id]
+    stage.telephony.end(attempt.id, EndCause.CALLED_PARTY_HUNG_UP)
+    await stage.settle()
+    closed = await stage.attempt(attempt.id)
+    assert (closed.state, closed.outcome) == (AttemptState.CLOSED, Outcome.MESSAGE_LEFT)
+    assert (closed.disposition, closed.is_abandoned) == (Disposition.MACHINE, False)
+    assert (await stage.session(session.id)).state is AgentState.READY
+
+
+async def test_a_message_that_the_permit_does_not_cover_is_not_left(stage: Stage) -> None:
+    choose(stage, MachinePolicy.CONNECT, has_voicemail=True)
+    attempt, session = await stage.talking()
+    assert not (await message_judgement(stage))["allowed"]
+    with pytest.raises(ImpossibleEvent, match="not permitted on this call"):
+        await line_keys.leave_message(stage.floor, session.id)
+    assert stage.telephony.played == []
+    assert (await stage.attempt(attempt.id)).state is AttemptState.TALKING
+
+
+async def test_without_a_recording_no_message_is_judged_or_left(stage: Stage) -> None:
+    await consented(stage)
+    attempt, session = await stage.talking()
+    assert not attempt.may_leave_message
+    assert await stage.one("SELECT count(*) FROM audit_entry WHERE kind = 'permit.message'") == 0
+    with pytest.raises(ImpossibleEvent, match="the campaign has none"):
+        await line_keys.leave_message(stage.floor, session.id)

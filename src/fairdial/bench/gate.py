@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from fairdial.adapters.clocks import SandboxClock, TimeOrderedIds
+from fairdial.adapters.files.recordings import RecordingFolder
 from fairdial.adapters.memory.telephony import MemoryTelephony
 from fairdial.adapters.postgres.store import PostgresStore
 from fairdial.bench.database import Own, own_database, percentiles
@@ -140,6 +141,7 @@ async def a_floor(
         telephony=telephony,
         clock=clock,
         ids=ids,
+        shelf=RecordingFolder(own.folder / "recordings"),
         rulebook=rulebook,
         rule_files=rule_files,
         is_sandbox=True,

@@ -15,6 +15,7 @@ from fairdial.cli.calls import demo, run, suppress
 from fairdial.cli.carrier import carrier
 from fairdial.cli.judge import abandonment, explain, preflight
 from fairdial.cli.ledger import consent_cli, emergency_cli, facts_cli
+from fairdial.cli.recordings import recordings_cli
 from fairdial.cli.registry import registry_cli
 from fairdial.cli.rules import rules_cli
 from fairdial.cli.shell import EXIT_INTERRUPTED, EXIT_OUR_FAULT, err, out
@@ -36,6 +37,7 @@ cli.add_typer(registry_cli, name="registry")
 cli.add_typer(consent_cli, name="consent")
 cli.add_typer(emergency_cli, name="emergency")
 cli.add_typer(facts_cli, name="facts")
+cli.add_typer(recordings_cli, name="recordings")
 cli.add_typer(bench_cli, name="bench")
 
 

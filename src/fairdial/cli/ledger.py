@@ -84,7 +84,7 @@ def consent_record(
     from fairdial.core.ledger import ConsentRecord
     from fairdial.flow.ledger import record_consent, seller_of
 
-    known = _known_number(number)
+    known = known_number(number)
     strength = _member("--kind", kind, ConsentKind)
     purposes = tuple(_member("--purpose", name, Purpose) for name in purpose or ())
     expires_on = _day("--expires", expires) if expires else None
@@ -112,8 +112,8 @@ def consent_record(
         )
         return str(await record_consent(store, towards, record, now=now)), towards.name
 
-    consent_id, name = _with_store(keep)
-    out.print(f"{known}: {strength.value} consent to {name} is kept as {consent_id}", **_PLAIN)
+    consent_id, name = with_store(keep)
+    out.print(f"{known}: {strength.value} consent to {name} is kept as {consent_id}", **PLAIN)
 
 
 @consent_cli.command("revoke")
@@ -135,7 +135,7 @@ def consent_revoke(
     """
     from fairdial.flow.ledger import revoke_consent, seller_of
 
-    known = _known_number(number)
+    known = known_number(number)
     revoked_at = _moment("--at", at) if at else None
 
     async def revoke(store: PostgresStore, now: Instant) -> tuple[int, str]:
@@ -143,8 +143,8 @@ def consent_revoke(
         ended = await revoke_consent(store, towards, known, by=by, revoked_at=revoked_at, now=now)
         return len(ended), towards.name
 
-    ended, name = _with_store(revoke)
-    out.print(f"{known}: consent to {name} is revoked; {ended} on record ended with it", **_PLAIN)
+    ended, name = with_store(revoke)
+    out.print(f"{known}: consent to {name} is revoked; {ended} on record ended with it", **PLAIN)
 
 
 @consent_cli.command("show")
@@ -154,7 +154,7 @@ def consent_show(number: Number, seller: SellerName = None, as_json: AsJson = Fa
 
     found = _look_up(number, seller)
     if as_json:
-        _write_json({k: plain(getattr(found, k)) for k in ("consents", "revocations")})
+        write_json({k: plain(getattr(found, k)) for k in ("consents", "revocations")})
         return
     _tell_consents(found)
 
@@ -189,7 +189,7 @@ def emergency_declare(
         )
         return await declare_emergency(store, rulebook, emergency, now=now)
 
-    _tell_emergencies([_with_store(declare)])
+    _tell_emergencies([with_store(declare)])
 
 
 @emergency_cli.command("end")
@@ -210,7 +210,7 @@ def emergency_end(
             store, jurisdiction, until_at=until_at or now, source=source, now=now
         )
 
-    _tell_emergencies(_with_store(end))
+    _tell_emergencies(with_store(end))
 
 
 @emergency_cli.command("list")
@@ -222,9 +222,9 @@ def emergency_list(as_json: AsJson = False) -> None:
     async def look(store: PostgresStore, _: Instant) -> list[DeclaredEmergency]:
         return await list_emergencies(store)
 
-    found = _with_store(look)
+    found = with_store(look)
     if as_json:
-        _write_json(plain(found))
+        write_json(plain(found))
         return
     _tell_emergencies(found)
 
@@ -268,11 +268,11 @@ def facts_import(
 
     if seller is not None and not chosen.is_of_seller:
         fail(UnusableList(f"{chosen.value} hold for every seller: leave --seller out"))
-    took, repeated = _with_store(take_in)
+    took, repeated = with_store(take_in)
     out.print(
         f"{took.records} {chosen.value} taken in from {file.name}; {took.changed} of them new or "
         f"newer, {repeated} rows only repeated another",
-        **_PLAIN,
+        **PLAIN,
     )
 
 
@@ -283,7 +283,7 @@ def facts_show(number: Number, seller: SellerName = None, as_json: AsJson = Fals
 
     found = _look_up(number, seller)
     if as_json:
-        _write_json(plain(found))
+        write_json(plain(found))
         return
     _tell_consents(found)
     _tell_facts(found)
@@ -291,10 +291,10 @@ def facts_show(number: Number, seller: SellerName = None, as_json: AsJson = Fals
 
 # --- what they share ------------------------------------------------------------------------------
 
-_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
 
 
-def _with_store(work: Callable[[PostgresStore, Instant], Awaitable[Any]]) -> Any:
+def with_store(work: Callable[[PostgresStore, Instant], Awaitable[Any]]) -> Any:
     """Open the database, do the work at the time of its record, close it."""
     from fairdial.app import open_store, record_time
 
@@ -320,16 +320,17 @@ def _reading(file: Path, kind: FactsKind, source: str, as_of: date) -> Any:
 def _look_up(number: str, seller: str | None) -> KnownNumber:
     from fairdial.flow.ledger import look_up, seller_of
 
-    known = _known_number(number)
+    known = known_number(number)
 
     async def look(store: PostgresStore, _: Instant) -> KnownNumber:
         return await look_up(store, await seller_of(store, seller), known)
 
-    found: KnownNumber = _with_store(look)
+    found: KnownNumber = with_store(look)
     return found
 
 
-def _known_number(text: str) -> E164:
+def known_number(text: str) -> E164:
+    """A number as a person wrote it; ends the command with what is wrong with it."""
     from fairdial.app import load_rules
     from fairdial.core.number import NumberFault, parse_e164
 
@@ -394,21 +395,22 @@ def _words(text: str | None, file: Path | None) -> str:
         fail(UnusableList(f"{file} cannot be read as UTF-8 text: {error}"))
 
 
-def _write_json(value: Any) -> None:
+def write_json(value: Any) -> None:
+    """For programs."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
 def _tell_consents(found: KnownNumber) -> None:
-    out.print(f"{found.number} towards {found.seller}", **_PLAIN)
+    out.print(f"{found.number} towards {found.seller}", **PLAIN)
     if not found.consents:
-        out.print("  no consent on record", **_PLAIN)
+        out.print("  no consent on record", **PLAIN)
     for consent in found.consents:
         for line in _consent_lines(consent):
-            out.print(f"  {line}", **_PLAIN)
+            out.print(f"  {line}", **PLAIN)
     for revocation in found.revocations:
         out.print(
             f"  revoked {revocation.revoked_at:%Y-%m-%d %H:%M:%S} UTC by {revocation.revoked_by}",
-            **_PLAIN,
+            **PLAIN,
         )
 
 
@@ -439,22 +441,22 @@ def _consent_lines(consent: LedgerConsent) -> list[str]:
 
 def _tell_facts(found: KnownNumber) -> None:
     for dealing, said in found.relationships:
-        out.print(f"  {dealing.kind.value} {dealing.last_on}{_told(said)}", **_PLAIN)
+        out.print(f"  {dealing.kind.value} {dealing.last_on}{_told(said)}", **PLAIN)
     for record, said in found.restrictions:
         ended = f" until {record.ended_on}" if record.ended_on else ""
-        out.print(f"  restriction {record.restriction.value}{ended}{_told(said)}", **_PLAIN)
+        out.print(f"  restriction {record.restriction.value}{ended}{_told(said)}", **PLAIN)
     if found.line_type is not None:
         line, said = found.line_type
-        out.print(f"  line type {line.line_type.value}{_told(said)}", **_PLAIN)
+        out.print(f"  line type {line.line_type.value}{_told(said)}", **PLAIN)
     for answer, said in found.reassigned:
         out.print(
             f"  reassigned since {answer.since_on}: {answer.answer.value}, asked on "
             f"{answer.asked_on}{_told(said)}",
-            **_PLAIN,
+            **PLAIN,
         )
     for entry, said in found.suppressions:
         since = f" since {entry.registered_on}" if entry.registered_on else ""
-        out.print(f"  suppressed: {entry.kind.value}{since}{_told(said)}", **_PLAIN)
+        out.print(f"  suppressed: {entry.kind.value}{since}{_told(said)}", **PLAIN)
 
 
 def _told(said: Any) -> str:
@@ -464,7 +466,7 @@ def _told(said: Any) -> str:
 
 def _tell_emergencies(found: list[DeclaredEmergency]) -> None:
     if not found:
-        out.print("no emergency was ever entered", **_PLAIN)
+        out.print("no emergency was ever entered", **PLAIN)
     for one in found:
         emergency = one.emergency
         until = (
@@ -473,5 +475,5 @@ def _tell_emergencies(found: list[DeclaredEmergency]) -> None:
         out.print(
             f"{emergency.jurisdiction} from {emergency.from_at:%Y-%m-%d %H:%M} UTC until {until} "
             f"({emergency.source}{'; ended by ' + one.ended_by if one.ended_by else ''})",
-            **_PLAIN,
+            **PLAIN,
         )

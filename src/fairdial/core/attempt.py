@@ -165,6 +165,8 @@ class Attempt:
     """When an agent who passed the call on agreed to call again."""
     machines: MachinePolicy = MachinePolicy.CONNECT
     """What becomes of it when a machine answers, as far as the permit covers it."""
+    may_leave_message: bool = False
+    """Whether the permit covers a recorded message on a machine."""
     heard: Tone | None = None
     """The last tone of the network, or of a machine, before anybody talked."""
     heard_at: Instant | None = None
@@ -236,6 +238,11 @@ class MessagePlayed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDropped:
+    """The agent found a machine on the line and leaves the recorded message to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptedOut:
     """The called party pressed `OPT_OUT_KEY`; it counts while a recorded message has the line."""
 
@@ -288,6 +295,7 @@ Event = (
     | Bridged
     | DeadlinePassed
     | MessagePlayed
+    | MessageDropped
     | OptedOut
     | HangUpAsked
     | AgentLost
@@ -536,6 +544,14 @@ def _permit_expired(a: Attempt, _: DeadlinePassed, now: Instant) -> Step:
     return _not_dialed(a, NotDialed(why="the permit expired before the engine dialed"), now)
 
 
+def _message_dropped(a: Attempt, _: MessageDropped, __: Instant) -> Step:
+    assert a.session_id is not None, "a talking attempt has its agent session"
+    left = _leave_message(
+        replace(a, is_held=False, disposition=standing(a.disposition, Disposition.MACHINE))
+    )
+    return Step(attempt=left.attempt, actions=(*_leave_call(a), *left.actions))
+
+
 def _message_played(a: Attempt, _: MessagePlayed, __: Instant) -> Step:
     return Step(attempt=a, actions=(HangUp(),))
 
@@ -594,7 +610,11 @@ def _ended_talking(a: Attempt, event: LegEnded, now: Instant) -> Step:
 
 def _ended_message(a: Attempt, event: LegEnded, now: Instant) -> Step:
     if a.session_id is not None:
-        return _ended_talking(a, event, now)  # It was parked for too long after its talk.
+        # It was parked for too long after its talk, or its agent left a message on a machine.
+        ended = _ended_talking(a, event, now)
+        if a.disposition is not Disposition.MACHINE:
+            return ended
+        return replace(ended, attempt=replace(ended.attempt, outcome=Outcome.MESSAGE_LEFT))
     outcome = Outcome.ABANDONED if a.is_abandoned else Outcome.MESSAGE_LEFT
     return Step(attempt=_end(a, event, now, outcome=outcome), actions=(Close(),))
 
@@ -759,6 +779,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type], Callable[..., Step]] = {
     (S.TALKING, LegEnded): _ended_talking,
     (S.TALKING, HangUpAsked): _hang_up,
     (S.TALKING, AgentLost): _agent_lost_in_talk,
+    (S.TALKING, MessageDropped): _message_dropped,
     (S.TALKING, Held): _held,
     (S.TALKING, Unheld): _unheld,
     (S.TALKING, Parked): _parked,

@@ -14,6 +14,7 @@ from enum import StrEnum
 from fairdial.core.caller_id import CallerIdPool
 from fairdial.core.ids import E164, CampaignId, SellerId
 from fairdial.core.outcome import Disposition, Outcome
+from fairdial.core.recording import RecordingPlan
 
 
 class Purpose(StrEnum):
@@ -143,6 +144,11 @@ class Campaign:
     machines: MachinePolicy = MachinePolicy.CONNECT
     pool: CallerIdPool | None = None
     """More numbers to show beside `caller_id`; None shows that one to everybody."""
+
+    recording: RecordingPlan | None = None
+    """How talks are recorded; None means that none is."""
+    has_voicemail: bool = False
+    """Whether there is a recording that an agent may leave on a machine."""
 
     @property
     def caller_ids(self) -> tuple[E164, ...]:

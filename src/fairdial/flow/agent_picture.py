@@ -14,6 +14,7 @@ from fairdial.core.attempt import Attempt
 from fairdial.core.campaign import Campaign
 from fairdial.core.ids import CallId, Instant, LeadId, SessionId
 from fairdial.core.inbound import InboundCall
+from fairdial.core.recording import CallRecording
 from fairdial.core.transfer import Transfer
 from fairdial.flow.floor import Floor
 from fairdial.ports import Transaction, is_browser
@@ -35,6 +36,10 @@ class AgentPicture:
     is_held: bool = False
     transfer: Transfer | None = None
     """The transfer of the call at hand."""
+    recording: CallRecording | None = None
+    """The recording of the call at hand, while it runs."""
+    may_leave_message: bool = False
+    """Whether a recorded message may be left on the call at hand, should a machine have it."""
 
 
 @dataclass(slots=True)
@@ -55,6 +60,7 @@ class BrowserDesks:
             }
             calls: dict[CallId, Attempt | InboundCall] = {}
             transfers: dict[CallId, Transfer] = {}
+            recordings: dict[CallId, CallRecording] = {}
             if any(p.session.call_id is not None for p in pictures.values()):
                 calls |= {a.id: a for a in await tx.open_attempts(self.campaign.id)}
                 calls |= {
@@ -63,6 +69,10 @@ class BrowserDesks:
                 transfers = {
                     t.call_id: t for t in await tx.switchboard.open_transfers(self.campaign.id)
                 }
+                if self.campaign.recording is not None:
+                    recordings = {
+                        r.call_id: r for r in await tx.switchboard.open_recordings(self.campaign.id)
+                    }
             for picture in list(pictures.values()):
                 call_id = picture.session.call_id
                 if call_id is not None and (call := calls.get(call_id)) is not None:
@@ -72,6 +82,8 @@ class BrowserDesks:
                         number=(call.caller if isinstance(call, InboundCall) else call.number),
                         is_held=call.is_held,
                         transfer=transfers.get(call_id),
+                        recording=recordings.get(call_id),
+                        may_leave_message=isinstance(call, Attempt) and call.may_leave_message,
                     )
         return pictures
 

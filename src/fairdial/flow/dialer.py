@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -25,7 +26,7 @@ from fairdial.exceptions import (
     Overtaken,
     StoreUnavailable,
 )
-from fairdial.flow import agent_desk, hear, inbound, monitor, transfers
+from fairdial.flow import agent_desk, hear, inbound, monitor, recordings, transfers
 from fairdial.flow.abandonment import measure_abandonment
 from fairdial.flow.call_events import apply, on_call_event
 from fairdial.flow.floor import Floor, about, log
@@ -42,6 +43,7 @@ from fairdial.ports import (
     InboundEvent,
     LeadCounts,
     Lease,
+    RecordingEnded,
     TelephonyEvent,
     TrunkChanged,
 )
@@ -62,6 +64,10 @@ DECLINED_PAUSE_S = 5.0
 """How long nothing is dialed after the engine declined a call: its trouble seldom ends at once."""
 DECLINED_MAX = 12
 """So many pauses in a row, with no call dialed between them and none up, end the run: a minute."""
+RECORDINGS_S = 3.0
+"""How long the last recordings get to reach the disk; the next start mends what did not."""
+SWEEP_S = 600.0
+"""How often recordings whose time is over are looked for."""
 CLAIMS_A_TICK = 4
 """How often one tick goes back to the hopper when leads were refused."""
 
@@ -92,6 +98,7 @@ class Dialer:
     _declined_in_a_row: int = 0
     _phoned_at: dict[SessionId, float] = field(default_factory=dict)
     _abandon_read: float = 0.0
+    _swept_at: float = -math.inf
     _queued: int = 0
     _caller_ids_left: int | None = None
     """How many calls more the caps of the pool allow; None without one."""
@@ -244,6 +251,8 @@ class Dialer:
                 await hear.on_call(floor, event)
             case InboundEvent():
                 await hear.on_call(floor, event)
+            case RecordingEnded():
+                await recordings.on_ended(floor, event)
             case TrunkChanged(trunk=trunk, is_up=is_up, why=why):
                 log.info("trunk %s is %s: %s", trunk, "up" if is_up else "down", why)
 
@@ -278,6 +287,9 @@ class Dialer:
         loop = asyncio.get_running_loop()
         draining_since: float | None = None
         while not self.stopping.is_set():
+            if loop.time() - self._swept_at > SWEEP_S:
+                self._swept_at = loop.time()
+                await recordings.delete_spent(self.floor, self.campaign.id)
             await self._keep_deadlines()
             attempts, sessions, leads = await self._look()
             await self._call_lost_phones(sessions)
@@ -476,6 +488,16 @@ class Dialer:
 
     # --- the end ----------------------------------------------------------------------------------
 
+    async def _await_recordings(self) -> None:
+        """The recordings of the calls that ended just now reach the disk; bounded in time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + RECORDINGS_S
+        while self.campaign.recording is not None and loop.time() < until:
+            async with self.floor.store.transaction(durable=False) as tx:
+                if not await tx.switchboard.open_recordings(self.campaign.id):
+                    return
+            await asyncio.sleep(0.05)
+
     async def _wind_down(self) -> None:
         """Take back what rings, end what talks, log everybody out; bounded in time."""
         floor, loop = self.floor, asyncio.get_running_loop()
@@ -496,6 +518,7 @@ class Dialer:
                 break
             await asyncio.sleep(0.05)
         await monitor.stop_all(floor, self.campaign.id, why="the run ends")
+        await self._await_recordings()
         if up or callers:
             await after_engine_death(floor, self.campaign.id)
         async with floor.store.transaction() as tx:

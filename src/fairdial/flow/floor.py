@@ -14,7 +14,7 @@ from fairdial.core.ids import CampaignId
 from fairdial.core.pacing import Statistics
 from fairdial.core.rulebook import Rulebook
 from fairdial.flow.abandonment import Abandonment
-from fairdial.ports import Clock, Ids, Store, Telephony
+from fairdial.ports import Clock, Ids, RecordingShelf, Store, Telephony
 
 log = logging.getLogger("fairdial")
 
@@ -33,6 +33,7 @@ class Floor:
     telephony: Telephony
     clock: Clock
     ids: Ids
+    shelf: RecordingShelf
     rulebook: Rulebook
     rule_files: Mapping[str, str]
     """The files that the rulebook was made of; kept with the first decision under it."""

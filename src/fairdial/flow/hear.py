@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairdial.flow import agent_desk, monitor, transfers
+from fairdial.flow import agent_desk, monitor, recordings, transfers
 from fairdial.flow.call_events import on_call_event
 from fairdial.flow.floor import Floor
 from fairdial.flow.inbound import on_inbound_event
@@ -25,7 +25,8 @@ async def on_call(floor: Floor, event: CallEvent | InboundEvent) -> None:
     else:
         await on_inbound_event(floor, event)
     match event:
-        case CallBridged() | InboundBridged():
+        case CallBridged(attempt_id=call_id) | InboundBridged(inbound_id=call_id):
+            await recordings.on_bridged(floor, call_id, event.session_id)
             await monitor.follow(floor, event.session_id)
         case CallEnded(attempt_id=attempt_id):
             await transfers.on_call_ended(floor, attempt_id, event.at)

@@ -1,22 +1,25 @@
 """The line keys of a desk: what an agent does with a live call.
 
-Hold, mute, keys, transfer to a colleague or to a named destination, conference, park and pick up.
-All of it works alike for calls that we made and for calls to us. Every function raises
-`ImpossibleEvent`, with a sentence for the agent, when the call or the desk is not in a state for
-it; nothing is changed then.
+Hold, mute, keys, a message left on a machine, transfer to a colleague or to a named destination,
+conference, park and pick up. All but the message works alike for calls that we made and for calls
+to us. Every function raises `ImpossibleEvent`, with a sentence for the agent, when the call or the
+desk is not in a state for it; nothing is changed then.
 """
 
 from __future__ import annotations
 
 from fairdial.core import agent as desk
+from fairdial.core import attempt as line
 from fairdial.core import talk
 from fairdial.core import transfer as machine
 from fairdial.core.agent import AgentSession, AgentState
+from fairdial.core.attempt import Attempt
 from fairdial.core.ids import CallId, CampaignId, SessionId, TransferId
 from fairdial.core.inbound import InboundCall
+from fairdial.core.outcome import Disposition
 from fairdial.core.transfer import DESTINATION_RING, Transfer, TransferKind, TransferState
 from fairdial.exceptions import EngineUnavailable, ImpossibleEvent
-from fairdial.flow import live_calls, monitor, transfers
+from fairdial.flow import agent_desk, call_events, live_calls, monitor, transfers
 from fairdial.flow.floor import Floor
 from fairdial.flow.live_calls import LiveCall
 from fairdial.ports import ParkedCall, Part, Transaction
@@ -47,6 +50,30 @@ async def mute(floor: Floor, session_id: SessionId) -> AgentSession:
 async def unmute(floor: Floor, session_id: SessionId) -> AgentSession:
     """The agent is heard again."""
     return await _mute(floor, session_id, desk.Unmuted(), Part.TALK)
+
+
+async def leave_message(floor: Floor, session_id: SessionId) -> AgentSession:
+    """A machine is on the line: it is left the recorded message, and the agent is ready again.
+
+    To be pressed after the beep. The permit must cover a recorded message, which is a prerecorded
+    call to the law (47 CFR 64.1200(a)(1), (a)(3)); it was judged as one before the call.
+    """
+    async with floor.store.transaction(durable=False) as tx:
+        _, call = await _talking(tx, session_id)
+        await _check_no_transfer(tx, call.id)
+        if not isinstance(call, Attempt):
+            raise ImpossibleEvent("a message is left on calls that we made; nothing was changed")
+        if not call.may_leave_message:
+            raise ImpossibleEvent(
+                "a recorded message is not permitted on this call, or the campaign has none "
+                "([messages] voicemail); the audit (permit.message) says why"
+            )
+        now = floor.clock.now()
+        stepped = line.step(call, line.MessageDropped(), now)
+        await call_events.record(tx, floor, call, stepped, now)
+    await call_events.tell_engine(floor, stepped)
+    await monitor.follow(floor, session_id)
+    return await agent_desk.dispose(floor, session_id, Disposition.MACHINE)
 
 
 async def send_digits(floor: Floor, session_id: SessionId, digits: str) -> None:

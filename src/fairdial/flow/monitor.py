@@ -2,7 +2,7 @@
 
 The supervisor's phone is nailed up once and follows the agent from call to call. Each beginning,
 change and end stands in the audit chain. The called party is not told: where the law asks that
-everybody knows, the house has to say so itself (see docs/howto/transfer-and-monitor.md).
+everybody knows, the house has to say so itself.
 """
 
 from __future__ import annotations

@@ -113,9 +113,11 @@ async def _judge(
                 await tx.save_next_step(lead.id, hopper.without_caller_id(now))
                 return None
         machines = campaign.machines
-        if machines is MachinePolicy.LEAVE_MESSAGE and not _may_leave_message(
+        leaves = machines is MachinePolicy.LEAVE_MESSAGE
+        may_leave = (leaves or campaign.has_voicemail) and _may_leave_message(
             tx, floor, facts, decision, now
-        ):
+        )
+        if leaves and not may_leave:
             machines = MachinePolicy.HANG_UP
         attempt = Attempt(
             id=decision.attempt_id,
@@ -129,6 +131,7 @@ async def _judge(
             connect_ms_max=campaign.connect_ms_max,
             deadline_at=now + DIAL_GRACE,
             machines=machines,
+            may_leave_message=may_leave,
         )
         await tx.open_attempt(decision, attempt)
         return attempt, decision

@@ -11,7 +11,7 @@ from fairdial.core import attempt as line
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
 from fairdial.core.ids import CampaignId, Instant
 from fairdial.core.outcome import Disposition
-from fairdial.flow import inbound, monitor, transfers
+from fairdial.flow import inbound, monitor, recordings, transfers
 from fairdial.flow.agent_desk import log_out, on_leg_event
 from fairdial.flow.call_events import apply
 from fairdial.flow.close import close
@@ -79,6 +79,7 @@ async def after_engine_death(floor: Floor, campaign_id: CampaignId) -> int:
             else:
                 lost = ENGINE_LOST
             await apply(floor, attempt.id, lost, now)
+    await recordings.close_lost(floor, campaign_id)
     return len(attempts) + await inbound.end_all(floor, campaign_id, is_engine_lost=True)
 
 

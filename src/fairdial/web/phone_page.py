@@ -20,9 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from fairdial.core.agent import AgentState
 from fairdial.core.ids import SessionId
 from fairdial.core.outcome import Disposition
+from fairdial.core.recording import RecordingPolicy
 from fairdial.core.transfer import TransferKind
 from fairdial.exceptions import FairdialError, ImpossibleEvent, Overtaken
-from fairdial.flow import agent_desk, line_keys
+from fairdial.flow import agent_desk, line_keys, recordings
 from fairdial.flow.agent_picture import AgentPicture, BrowserDesks
 from fairdial.flow.floor import Floor
 from fairdial.web.desks import Desks
@@ -90,6 +91,12 @@ class Desk(Shown):
     """To whom the call is being passed on, and how far that is: `front desk: calling`."""
     destinations: tuple[str, ...]
     """The names that a call may be passed on to."""
+    records: RecordingPolicy | None
+    """Which talks are recorded; none when absent."""
+    recording: Literal["off", "on", "paused"]
+    notice: str
+    """What the agent says of the recording; empty while none runs."""
+    may_leave_message: bool
     person: Person | None
     script: str
     dispositions: tuple[Disposition, ...]
@@ -149,6 +156,11 @@ Action = Literal[
     "complete",
     "conference",
     "take-back",
+    "leave-message",
+    "record",
+    "pause-recording",
+    "resume-recording",
+    "stop-recording",
 ]
 _DO: dict[Action, Callable[[Floor, SessionId], Awaitable[object]]] = {
     "ready": agent_desk.go_ready,
@@ -162,6 +174,11 @@ _DO: dict[Action, Callable[[Floor, SessionId], Awaitable[object]]] = {
     "complete": line_keys.complete,
     "conference": line_keys.conference,
     "take-back": line_keys.take_back,
+    "leave-message": line_keys.leave_message,
+    "record": recordings.start,
+    "pause-recording": recordings.pause,
+    "resume-recording": recordings.resume,
+    "stop-recording": recordings.stop,
 }
 
 
@@ -265,6 +282,16 @@ class PhonePage:
             if picture.transfer is None
             else f"{legible(picture.transfer.to)}: {picture.transfer.state.value}",
             destinations=tuple(legible(name) for name in campaign.transfer),
+            records=None if campaign.recording is None else campaign.recording.policy,
+            recording="off"
+            if picture.recording is None
+            else "paused"
+            if picture.recording.is_paused
+            else "on",
+            notice=campaign.recording.notice
+            if campaign.recording is not None and picture.recording is not None
+            else "",
+            may_leave_message=picture.may_leave_message,
             person=None
             if session.call_id is None
             else Person(name=legible(picture.name), number=spaced(legible(picture.number))),

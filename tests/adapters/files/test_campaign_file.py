@@ -27,6 +27,7 @@ from fairdial.core.campaign import (
 )
 from fairdial.core.ids import E164
 from fairdial.core.outcome import Disposition, Outcome
+from fairdial.core.recording import RecordingPlan, RecordingPolicy
 from fairdial.exceptions import SettingsError
 
 CAMPAIGN = """\
@@ -137,6 +138,7 @@ def test_reads_everything(tmp_path: Path) -> None:
         dispositions=(Disposition.SALE, Disposition.STOP_CALLING),
         machines=MachinePolicy.CONNECT,
         pool=None,
+        recording=None,
         inbound=None,
         transfer={},
         messages={},
@@ -299,6 +301,11 @@ numbers = ["+1 212 555 0111", "+13125550111"]
 local_presence = true
 calls_a_day_max = 80
 
+[recording]
+policy = "all"
+notice = "This call is recorded."
+keep_days = 30
+
 [transfer]
 closers = "phone:closers"
 billing = "sip:billing@192.0.2.10"
@@ -321,6 +328,9 @@ def test_reads_machines_calls_to_us_and_destinations(tmp_path: Path) -> None:
         numbers=(E164("+12125550111"), E164("+13125550111")),
         local_presence=True,
         calls_a_day_max=80,
+    )
+    assert file.recording == RecordingPlan(
+        policy=RecordingPolicy.ALL, notice="This call is recorded.", keep=timedelta(days=30)
     )
     assert file.transfer == {"closers": "phone:closers", "billing": "sip:billing@192.0.2.10"}
     assert file.messages == {
@@ -351,6 +361,9 @@ def test_a_promise_needs_its_recording(tmp_path: Path, missing: str) -> None:
         ('"+13125550111"]', '"+442079460123"]', "of GB, and campaign.caller_id is of US"),
         ('"+13125550111"]', '"+1312"]', 'caller_id.numbers holds "+1312"'),
         ("local_presence = true", "local_presence = 1", "must be true or false"),
+        ('policy = "all"', 'policy = "some"', "recording.policy"),
+        ('notice = "This call is recorded."', "", "recording.notice is missing"),
+        ("keep_days = 30", "keep_days = 0", "recording.keep_days is 0; it must be 1 to 3660"),
         ("calls_a_day_max = 80", "calls_a_day_max = -1", "it must be 0 to 10000"),
     ],
 )

@@ -35,6 +35,7 @@ from fairdial.core.ids import E164
 from fairdial.core.number import NumberFault, parse_e164, region_of
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.phone import REGISTERED_PREFIX
+from fairdial.core.recording import RecordingPlan, RecordingPolicy
 from fairdial.exceptions import SettingsError
 from fairdial.ports import BROWSER
 
@@ -89,6 +90,7 @@ class CampaignFile:
     dispositions: tuple[Disposition, ...]
     machines: MachinePolicy
     pool: CallerIdPool | None
+    recording: RecordingPlan | None
     inbound: InboundPlan | None
     transfer: Mapping[str, str]
     messages: Mapping[Message, Path]
@@ -169,6 +171,7 @@ def read_campaign(path: Path) -> CampaignFile:
     machines = on_machines.choice("policy", MachinePolicy, default=MachinePolicy.CONNECT)
     on_machines.done()
     inbound = _inbound(top.section("inbound"))
+    plan = _recording_plan(top.section("recording"))
     pool = _pool(top.section("caller_id"), caller_id)
     recordings = {
         message: recording
@@ -211,6 +214,7 @@ def read_campaign(path: Path) -> CampaignFile:
         dispositions=dispositions,
         machines=machines,
         pool=pool,
+        recording=plan,
         inbound=inbound,
         transfer=transfer,
         messages=recordings,
@@ -250,6 +254,19 @@ def _inbound(section: _Section) -> InboundPlan | None:
     plan = InboundPlan(
         answer=section.choice("answer", InboundAnswer),
         queue_s_max=section.whole("queue_s", 5, 600, default=60),
+    )
+    section.done()
+    return plan
+
+
+def _recording_plan(section: _Section) -> RecordingPlan | None:
+    """How talks are recorded; None where the table is left out."""
+    if not section.table:
+        return None
+    plan = RecordingPlan(
+        policy=section.choice("policy", RecordingPolicy),
+        notice=section.text("notice", chars_max=300),
+        keep=timedelta(days=section.whole("keep_days", 1, 3_660, default=90)),
     )
     section.done()
     return plan

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fairdial.adapters.recording import header
 from fairdial.core.answer import AnswerKind, Tone
 from fairdial.core.attempt import EndCause, Message
 from fairdial.core.conversation import Member, Part
@@ -390,6 +391,7 @@ class MemoryTelephony:
     def _stop_tape(self, call_id: CallId) -> None:
         tape = self.tapes.pop(call_id, None)
         if tape is not None:
+            tape.path.write_bytes(header(0))
             self._tell(
                 RecordingEnded(
                     recording_id=tape.recording_id,

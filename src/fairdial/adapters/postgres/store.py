@@ -643,6 +643,7 @@ class PostgresTransaction:
             connect_ms_max=attempt.connect_ms_max,
             deadline_at=attempt.deadline_at,
             machines=attempt.machines.value,
+            may_leave_message=attempt.may_leave_message,
         )
         self.audit(
             "permit.issued",
@@ -973,7 +974,7 @@ def _columns(entries: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
 
 _ATTEMPT_FIXED = frozenset(
     {"id", "permit_id", "lead_id", "campaign_id", "number", "permitted_at", "ring_s"}
-    | {"connect_ms_max", "machines"}
+    | {"connect_ms_max", "machines", "may_leave_message"}
 )
 
 

@@ -5,7 +5,7 @@ What is written is in `queries/switchboard.sql`. Nothing is decided here.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -27,15 +27,17 @@ from fairdial.core.ids import (
     Instant,
     LeadId,
     MonitorId,
+    RecordingId,
     SessionId,
     TransferId,
 )
 from fairdial.core.inbound import InboundCall, InboundOutcome, InboundState
 from fairdial.core.monitor import Monitor
 from fairdial.core.outcome import Disposition
+from fairdial.core.recording import CallRecording
 from fairdial.core.transfer import Transfer, TransferKind, TransferOutcome, TransferState
 from fairdial.exceptions import Overtaken
-from fairdial.ports import Desks, KnownCaller, ParkedCall
+from fairdial.ports import Desks, KnownCaller, ListedRecording, ParkedCall
 
 
 class Ask(Protocol):
@@ -173,6 +175,45 @@ class PostgresSwitchboard:
 
     async def open_monitors(self, campaign_id: CampaignId) -> list[Monitor]:
         return [_monitor(row) for row in await self._all("open_monitors", campaign_id=campaign_id)]
+
+    # --- recordings -------------------------------------------------------------------------------
+
+    async def open_recording(self, recording: CallRecording) -> None:
+        await self._ask("open_recording", **asdict(recording))
+
+    async def recording(self, recording_id: RecordingId) -> CallRecording | None:
+        row = await self._maybe("recording_for_update", id=recording_id)
+        return None if row is None else CallRecording(**row)
+
+    async def recording_of(self, call_id: CallId) -> CallRecording | None:
+        row = await self._maybe("recording_of_call", call_id=call_id)
+        return None if row is None else CallRecording(**row)
+
+    async def save_recording(self, recording: CallRecording) -> None:
+        await self._ask("save_recording", **asdict(recording))
+
+    async def open_recordings(self, campaign_id: CampaignId) -> list[CallRecording]:
+        rows = await self._all("open_recordings", campaign_id=campaign_id)
+        return [CallRecording(**row) for row in rows]
+
+    async def spent_recordings(
+        self, campaign_id: CampaignId, before: Instant
+    ) -> list[CallRecording]:
+        rows = await self._all("spent_recordings", campaign_id=campaign_id, before=before)
+        return [CallRecording(**row) for row in rows]
+
+    async def listed_recordings(self, number: E164 | None, *, most: int) -> list[ListedRecording]:
+        rows = await self._all("listed_recordings", number=number, most=most)
+        mine = [field.name for field in fields(CallRecording)]
+        return [
+            ListedRecording(
+                recording=CallRecording(**{name: row[name] for name in mine}),
+                number=row["number"],
+                is_inbound=row["is_inbound"],
+                agent_name=row["agent_name"],
+            )
+            for row in rows
+        ]
 
     # --- running a named query --------------------------------------------------------------------
 

@@ -292,6 +292,9 @@ function show(now) {
   $("person-name").firstElementChild.textContent = now.person ? now.person.name || "Unknown caller" : "–";
   text("person-number", now.person?.number ?? "");
   text("script", now.script);
+  text("notice", now.recording === "paused" ? "Recording paused: silence is on the tape." : now.notice);
+  $("notice").dataset.is = now.recording;
+  $("notice").hidden = now.recording === "off" || !isOn;
   if (isOn && now.person && now.person.name !== before?.person?.name) {
     text("said", `On the line: ${now.person.name}`);
   }
@@ -323,6 +326,12 @@ function buttons() {
   for (const id of ["mute", "hold", "hang-up"]) $(id).disabled = !isTalking;
   toggle("mute", desk?.is_muted, "Mute", "Unmute");
   toggle("hold", desk?.is_held, "Hold", "Take back");
+  $("leave-message").hidden = !desk?.may_leave_message;
+  $("leave-message").disabled = !isTalking;
+  $("record").hidden = !desk?.records;
+  $("record").disabled = !isTalking || (desk.recording === "off" && desk.records === "all");
+  $("record").setAttribute("aria-pressed", String(desk?.recording === "on"));
+  text("record-words", { on: "Pause recording", paused: "Resume recording" }[desk?.recording] ?? "Record");
   for (const key of $("keys").children) key.disabled = !isTalking;
   for (const button of $("transfers").querySelectorAll("button")) button.disabled = !isTalking;
   for (const button of $("dispositions").children) {
@@ -409,11 +418,14 @@ $("ready").addEventListener("click", () => ask("ready"));
 $("pause").addEventListener("click", () => ask("pause"));
 $("mute").addEventListener("click", () => ask(desk.is_muted ? "unmute" : "mute"));
 $("hold").addEventListener("click", () => ask(desk.is_held ? "unhold" : "hold"));
+$("record").addEventListener("click", () =>
+  ask({ on: "pause-recording", paused: "resume-recording" }[desk.recording] ?? "record"));
+$("leave-message").addEventListener("click", () => ask("leave-message"));
 $("hang-up").addEventListener("click", () => ask("hang-up"));
 $("keys").replaceChildren(...[..."123456789*0#"].map((key) => button(key, () => ask("digits", { digits: key }))));
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
-  const found = { r: "ready", p: "pause", m: "mute", h: "hold", x: "hang-up" }[event.key.toLowerCase()];
+  const found = { r: "ready", p: "pause", m: "mute", h: "hold", c: "record", v: "leave-message", x: "hang-up" }[event.key.toLowerCase()];
   if (found && !$(found).hidden && !$(found).disabled) {
     $(found).click();
   } else if ($("keypad").open && /^[0-9*#]$/.test(event.key) && desk?.state === "talking") {

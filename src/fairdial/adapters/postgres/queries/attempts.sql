@@ -9,9 +9,9 @@ WITH granted AS (
     RETURNING id, attempt_id, lead_id, campaign_id, number
 )
 INSERT INTO attempt (id, permit_id, lead_id, campaign_id, number, state, permitted_at, ring_s,
-                     connect_ms_max, deadline_at, machines)
+                     connect_ms_max, deadline_at, machines, may_leave_message)
 SELECT attempt_id, id, lead_id, campaign_id, number, 'permitted', %(permitted_at)s, %(ring_s)s,
-       %(connect_ms_max)s, %(deadline_at)s, %(machines)s
+       %(connect_ms_max)s, %(deadline_at)s, %(machines)s, %(may_leave_message)s
   FROM granted
 
 -- name: attempt_for_update

@@ -164,3 +164,45 @@ SELECT * FROM monitor WHERE session_id = %(session_id)s AND ended_at IS NULL
 -- name: open_monitors
 -- Who follows anybody of a campaign.
 SELECT * FROM monitor WHERE campaign_id = %(campaign_id)s AND ended_at IS NULL ORDER BY since
+
+-- name: open_recording
+-- A recording begins.
+INSERT INTO recording (id, campaign_id, call_id, session_id, file, started_at)
+VALUES (%(id)s, %(campaign_id)s, %(call_id)s, %(session_id)s, %(file)s, %(started_at)s)
+
+-- name: recording_for_update
+-- One recording, held until this transaction ends.
+SELECT * FROM recording WHERE id = %(id)s FOR UPDATE
+
+-- name: recording_of_call
+-- The recording of a call that runs, held until this transaction ends.
+SELECT * FROM recording WHERE call_id = %(call_id)s AND ended_at IS NULL FOR UPDATE
+
+-- name: save_recording
+-- Where a recording stands.
+UPDATE recording
+   SET is_paused = %(is_paused)s, ended_at = %(ended_at)s, seconds = %(seconds)s,
+       sha256 = %(sha256)s, fault = %(fault)s, deleted_at = %(deleted_at)s
+ WHERE id = %(id)s
+
+-- name: open_recordings
+-- Recordings that run.
+SELECT * FROM recording WHERE campaign_id = %(campaign_id)s AND ended_at IS NULL ORDER BY started_at
+
+-- name: spent_recordings
+-- Recordings whose time is over and whose file is still there.
+SELECT * FROM recording
+ WHERE campaign_id = %(campaign_id)s AND deleted_at IS NULL AND ended_at < %(before)s
+ ORDER BY ended_at LIMIT 500
+
+-- name: listed_recordings
+-- Recordings with the number of their call and the name of their agent, the newest first.
+SELECT recording.*, coalesce(attempt.number, inbound_call.number, '') AS number,
+       inbound_call.id IS NOT NULL AS is_inbound, agent.name AS agent_name
+  FROM recording
+  JOIN agent_session ON agent_session.id = recording.session_id
+  JOIN agent ON agent.id = agent_session.agent_id
+  LEFT JOIN attempt ON attempt.id = recording.call_id
+  LEFT JOIN inbound_call ON inbound_call.id = recording.call_id
+ WHERE %(number)s::text IS NULL OR coalesce(attempt.number, inbound_call.number) = %(number)s
+ ORDER BY recording.started_at DESC LIMIT %(most)s
