@@ -248,6 +248,7 @@ def _telephony(
                 media_ip=settings.asterisk_media_ip,
             ),
             clock,
+            browsers_of(settings),
         )
     return SipTelephony(
         SipSettings(

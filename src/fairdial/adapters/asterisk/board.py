@@ -57,6 +57,11 @@ class Board:
         """The short tone that tells an agent: somebody is there."""
         return str(self.sounds / "joined")
 
+    @property
+    def line_tone(self) -> str:
+        """The tone that tells an agent at a browser: your line works."""
+        return str(self.sounds / "line")
+
     def log_end(self, channel: str, raw: str) -> None:
         """Write down that nothing is left of a leg; the log's failure does not change that."""
         with contextlib.suppress(OSError):

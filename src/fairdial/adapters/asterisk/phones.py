@@ -1,9 +1,13 @@
-"""Phones of ours: an agent's, a supervisor's, a colleague's. Rung once, then up for good."""
+"""Phones of ours: an agent's, a supervisor's, a colleague's. Rung once, then up for good.
+
+A browser's leg is a channel of plain RTP towards the gateway, which holds the browser.
+"""
 
 from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 
 from fairdial.adapters.asterisk.ari import AriRefused, Said
 from fairdial.adapters.asterisk.board import Board, Timer
@@ -130,3 +134,76 @@ class PhoneLeg(Seated):
         if conversation is not None:
             conversation.forget(self)
             self.node.spawn(conversation.rearrange())
+
+
+class BrowserLeg(PhoneLeg):
+    """The leg of a phone of ours that is a browser."""
+
+    def __init__(
+        self, board: Board, node: Node, session_id: SessionId, on_over: Callable[[str], None]
+    ) -> None:
+        """`on_over` is told when the leg is gone, for the browser's connection to end."""
+        super().__init__(board, node, session_id)
+        self._on_over = on_over
+        self._address: tuple[str, int] | None = None
+
+    async def open(self, port: int) -> tuple[str, int]:
+        """Send and take audio at this port of the gateway; returns Asterisk's own address for it.
+
+        Raises `EngineUnavailable`, and nothing is left then.
+        """
+        if self._address is not None:
+            return self._address
+        settings = self.board.settings
+        self.node.owners[self.channel] = self
+        path = f"channels/{self.channel}"
+        try:
+            await self.node.arrival(
+                self.channel,
+                self.node.ask(
+                    "POST",
+                    "channels/externalMedia",
+                    channelId=self.channel,
+                    app=settings.app,
+                    external_host=f"{settings.media_ip}:{port}",
+                    format="ulaw",
+                    direction="both",
+                ),
+            )
+            ip, theirs = [
+                (await self.node.ask("GET", f"{path}/variable", variable=name))["value"]
+                for name in ("UNICASTRTP_LOCAL_ADDRESS", "UNICASTRTP_LOCAL_PORT")
+            ]
+            self._address = ip, int(theirs)
+        except (EngineUnavailable, AriRefused, ValueError) as failure:
+            self.take_down(str(failure))
+            raise EngineUnavailable(f"Asterisk gives the browser no leg: {failure}") from failure
+        return self._address
+
+    def come_up(self) -> None:
+        """The browser's audio flows; told once, however often the browser reconnects.
+
+        The agent hears a tone each time: the line works, in this direction too.
+        """
+        if self._is_over:
+            return
+        self.node.later(
+            "POST", f"channels/{self.channel}/play", media=f"sound:{self.board.line_tone}"
+        )
+        if not self.is_up:
+            self.is_up = True
+            self.board.tell(AgentLegUp(session_id=self.id, at=self.board.clock.now()))
+
+    def on_said(self, said: Said) -> None:
+        """An event about its channel. That it is there says nothing of the browser yet."""
+        if said["type"] == "ChannelDestroyed":
+            super().on_said(said)
+
+    def on_found(self, channel: Said) -> None:
+        """After a gap it is where it was."""
+
+    def finish(self, why: str, *, tells: bool = True) -> None:
+        """The one end of this leg; the browser has to come again."""
+        if not self._is_over:
+            self._on_over(str(self.id))
+        super().finish(why, tells=tells)

@@ -22,18 +22,20 @@ from fairdial.adapters.asterisk.board import Board, log
 from fairdial.adapters.asterisk.calls import CallLeg, InboundLeg, OutsideLeg
 from fairdial.adapters.asterisk.conversation import Seated
 from fairdial.adapters.asterisk.node import Node
-from fairdial.adapters.asterisk.phones import PhoneLeg
+from fairdial.adapters.asterisk.phones import BrowserLeg, PhoneLeg
 from fairdial.adapters.asterisk.settings import AsteriskSettings
 from fairdial.adapters.asterisk.tapes import Tapes
 from fairdial.adapters.asterisk.trunks import Trunks
 from fairdial.adapters.permit_check import PermitCheck
+from fairdial.adapters.webrtc.browsers import Browsers
+from fairdial.adapters.webrtc.settings import WebRtcSettings
 from fairdial.adapters.wirelog import WireLog
 from fairdial.core.conversation import Part
 from fairdial.core.ids import AttemptId, CallId, InboundId, LegId, RecordingId, SessionId
 from fairdial.core.permit import Permit
 from fairdial.exceptions import EngineUnavailable, SettingsError
 from fairdial.media import g711
-from fairdial.media.sounds import join_tone
+from fairdial.media.sounds import join_tone, line_tone
 from fairdial.ports import (
     CallNotDialed,
     Clock,
@@ -45,11 +47,13 @@ from fairdial.ports import (
     TelephonyEvent,
     TrunkChanged,
     TrunkStatus,
+    is_browser,
 )
 
 __all__ = ["AsteriskSettings", "AsteriskTelephony"]
 
 _KEYS = re.compile(r"[0-9*#A-D]{1,64}", re.ASCII)
+LOOPBACK = "127.0.0.1"
 _STOP_S = 4.0
 _EVENTS_MAX = 50_000
 """Events that the flow does not read. Beyond that it is stuck, and dialing must end."""
@@ -58,8 +62,13 @@ _EVENTS_MAX = 50_000
 class AsteriskTelephony:
     """Asterisk as the flow sees it. See `fairdial.ports.Telephony` for the promises."""
 
-    def __init__(self, settings: AsteriskSettings, clock: Clock) -> None:
-        """Describe the engine; nothing runs before `start`."""
+    def __init__(
+        self, settings: AsteriskSettings, clock: Clock, browsers: WebRtcSettings | None = None
+    ) -> None:
+        """Describe the engine; nothing runs before `start`.
+
+        Without `browsers`, agents can have browsers as phones on this machine only.
+        """
         self._settings = settings
         self._clock = clock
         self._events: asyncio.Queue[TelephonyEvent | None] = asyncio.Queue()
@@ -68,6 +77,11 @@ class AsteriskTelephony:
         self._nodes: list[Node] = []
         self._board: Board | None = None
         self._tapes = Tapes(clock, tell=self._put)
+        self._browsers = Browsers(
+            browsers or WebRtcSettings(data_dir=settings.data_dir, ip=LOOPBACK),
+            self,
+            settings.media_ip,
+        )
         self._down_why = "it was not started"
         self._is_up = False
         self._first_run: int | None = None
@@ -128,6 +142,7 @@ class AsteriskTelephony:
             await asyncio.sleep(0.02)
         for call in list(board.calls.values()):
             call.finish(EndCause.ENGINE_LOST, "the engine was stopped")
+        await self._browsers.stop()
         await self._tapes.stop()
         for node in self._nodes:
             await node.settle()
@@ -159,11 +174,12 @@ class AsteriskTelephony:
         for message, path in self._settings.messages.items():
             _check_wav(path)
             shutil.copyfile(path, folder / f"{message.value}.wav")
-        with wave.open(str(folder / "joined.wav"), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(g711.SAMPLE_RATE)
-            file.writeframes(g711.pcm_from_samples(join_tone().tolist()))
+        for name, tone in (("joined", join_tone()), ("line", line_tone())):
+            with wave.open(str(folder / f"{name}.wav"), "wb") as file:
+                file.setnchannels(1)
+                file.setsampwidth(2)
+                file.setframerate(g711.SAMPLE_RATE)
+                file.writeframes(g711.pcm_from_samples(tone.tolist()))
         return folder
 
     # --- commands ---------------------------------------------------------------------------------
@@ -199,22 +215,56 @@ class AsteriskTelephony:
 
     async def connect_agent(self, session_id: SessionId, phone: str) -> None:
         """Nail up the agent's leg to `phone`; `AgentLegUp` or `AgentLegDown` follows."""
+        if is_browser(phone):
+            # The leg waits for its browser; after the loss of a node, one may be there.
+            self._up()
+            await self._browsers.attach(str(session_id))
+            return
         board = self._up()
         if session_id in board.phones:
             return
+        node = self._node_for_phone(board)
+        board.phones[session_id] = leg = PhoneLeg(board, node, session_id)
+        await leg.connect(phone[:512])
+
+    def _node_for_phone(self, board: Board) -> Node:
+        """The node with the fewest phones of ours."""
         loads = {node: 0 for node in self._nodes if node.is_up and not node.is_draining}
         for leg in board.phones.values():
             if leg.node in loads:
                 loads[leg.node] += 1
         if not loads:
             raise EngineUnavailable("every Asterisk is down or being drained")
-        node = min(loads, key=lambda node: loads[node])
-        board.phones[session_id] = leg = PhoneLeg(board, node, session_id)
-        await leg.connect(phone[:512])
+        return min(loads, key=lambda node: loads[node])
 
-    async def connect_browser(self, session_id: SessionId, offer: str) -> str:  # noqa: ARG002
-        """Not with Asterisk yet. Raises `EngineUnavailable`."""
-        raise EngineUnavailable("browsers cannot be connected to Asterisk yet: use a SIP phone")
+    async def connect_browser(self, session_id: SessionId, offer: str) -> str:
+        """Nail up the leg to a browser; returns our answer to its offer."""
+        self._up()
+        return await self._browsers.connect(str(session_id), offer)
+
+    async def open_browser(self, session: str, port: int) -> tuple[str, int]:
+        """The gateway has a browser: its leg in an Asterisk. For `Browsers`."""
+        board, session_id = self._up(), SessionId(UUID(session))
+        leg = board.phones.get(session_id)
+        if leg is None:
+            node = self._node_for_phone(board)
+            leg = BrowserLeg(board, node, session_id, self._browsers.let_go)
+            board.phones[session_id] = leg
+        if not isinstance(leg, BrowserLeg):
+            raise EngineUnavailable("this session has a SIP phone already")
+        return await leg.open(port)
+
+    async def browser_up(self, session: str) -> None:
+        """The browser's audio flows. For `Browsers`."""
+        leg = self._up().phones.get(SessionId(UUID(session)))
+        if isinstance(leg, BrowserLeg):
+            leg.come_up()
+
+    async def browser_down(self, session: str, why: str) -> None:
+        """The session has no browser any more. For `Browsers`."""
+        leg = self._up().phones.get(SessionId(UUID(session)))
+        if isinstance(leg, BrowserLeg):
+            leg.take_down(why)
 
     async def disconnect_agent(self, session_id: SessionId) -> None:
         """Take the leg of a phone of ours down."""

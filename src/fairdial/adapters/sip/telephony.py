@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from uuid import UUID
 from fairdial.adapters import wirelog
 from fairdial.adapters.permit_check import PermitCheck
 from fairdial.adapters.sip.browser_leg import GATEWAY_IP
-from fairdial.adapters.sip.browsers import Browsers
 from fairdial.adapters.sip.settings import SipSettings
+from fairdial.adapters.webrtc.browsers import Browsers
 from fairdial.adapters.webrtc.settings import WebRtcSettings
 from fairdial.adapters.worker_process import Watcher, WorkerProcess
 from fairdial.core.answer import AnswerKind, Tone
@@ -78,6 +78,22 @@ _EVENTS_MAX = 50_000
 """Events that the flow does not read. Beyond that it is stuck, and dialing must end."""
 
 
+class _BrowserLegs:
+    """The `BrowserLegs` of the engine in its process of its own."""
+
+    def __init__(self, command: Callable[..., Awaitable[Any]]) -> None:
+        self._command = command
+
+    async def open_browser(self, session: str, port: int) -> tuple[str, int]:
+        return GATEWAY_IP, await self._command("connect_browser", session=session, port=port)
+
+    async def browser_up(self, session: str) -> None:
+        await self._command("browser_up", session=session)
+
+    async def browser_down(self, session: str, why: str) -> None:
+        await self._command("browser_down", session=session, why=why)
+
+
 class SipTelephony:
     """The embedded engine as the flow sees it. See `fairdial.ports.Telephony` for the promises."""
 
@@ -106,7 +122,9 @@ class SipTelephony:
             ),
         )
         self._browsers = Browsers(
-            browsers or WebRtcSettings(data_dir=settings.data_dir, ip=GATEWAY_IP), self._command
+            browsers or WebRtcSettings(data_dir=settings.data_dir, ip=GATEWAY_IP),
+            _BrowserLegs(self._command),
+            GATEWAY_IP,
         )
         self._first_run: int | None = None
         self._undecided: set[str] = set()

@@ -1,31 +1,46 @@
-"""The dialer's side of browsers as phones: joins the gateway's ports with the engine's legs.
+"""Browsers as phones of an engine: joins the gateway's ports with the engine's legs.
 
-The gateway is started when the first browser comes: who has none pays nothing for it.
+The gateway is started when the first browser comes: who has none pays nothing for it. Each engine
+has legs of its own kind; what they must be able to do is `BrowserLegs`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, Protocol
 
-from fairdial.adapters.sip.browser_leg import GATEWAY_IP
 from fairdial.adapters.webrtc.gateway import BrowserGateway
 from fairdial.adapters.webrtc.settings import WebRtcSettings
 from fairdial.exceptions import EngineUnavailable
 
-Command = Callable[..., Awaitable[Any]]
+_log = logging.getLogger("fairdial.browsers")
 
-_log = logging.getLogger("fairdial.sip")
+
+class BrowserLegs(Protocol):
+    """An engine's legs whose phone is a browser. All of it may raise `EngineUnavailable`."""
+
+    async def open_browser(self, session: str, port: int) -> tuple[str, int]:
+        """The leg that speaks plain RTP with this port of the gateway; returns its own address.
+
+        Opened again for the same session, the leg stays, with the port it has.
+        """
+
+    async def browser_up(self, session: str) -> None:
+        """The browser's audio flows, for the first time or again."""
+
+    async def browser_down(self, session: str, why: str) -> None:
+        """The session has no browser any more."""
 
 
 class Browsers:
     """The gateway and what the engine is told of it."""
 
-    def __init__(self, settings: WebRtcSettings, command: Command) -> None:
-        """Nothing runs before the first browser. `command` hands the engine a command."""
-        self._command = command
+    def __init__(self, settings: WebRtcSettings, legs: BrowserLegs, rtp_ip: str) -> None:
+        """Nothing runs before the first browser. `rtp_ip` is ours, where the engine reaches it."""
+        self._legs = legs
+        self._rtp_ip = rtp_ip
         self._gateway = BrowserGateway(settings, on_up=self._on_up, on_down=self._on_down)
         self._starting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -34,7 +49,7 @@ class Browsers:
         """Answer a browser's offer, and nail up its leg. Raises `EngineUnavailable`."""
         async with self._starting:
             await self._gateway.start()
-        answer, _ = await self._gateway.connect(session, offer, GATEWAY_IP)
+        answer, _ = await self._gateway.connect(session, offer, self._rtp_ip)
         try:
             await self.attach(session)
         except EngineUnavailable:
@@ -47,10 +62,10 @@ class Browsers:
         port = self._gateway.port(session)
         if port is None:
             return
-        ours = await self._command("connect_browser", session=session, port=port)
-        await self._gateway.aim(session, GATEWAY_IP, ours)
+        ip, theirs = await self._legs.open_browser(session, port)
+        await self._gateway.aim(session, ip, theirs)
         if self._gateway.is_up(session):
-            await self._command("browser_up", session=session)
+            await self._legs.browser_up(session)
 
     async def disconnect(self, session: str) -> None:
         """End a session's connection, if it has one."""
@@ -67,10 +82,10 @@ class Browsers:
         await self._gateway.stop()
 
     def _on_up(self, session: str, _at: float) -> None:
-        self._start(self._command("browser_up", session=session))
+        self._start(self._legs.browser_up(session))
 
     def _on_down(self, session: str, why: str) -> None:
-        self._start(self._command("browser_down", session=session, why=why))
+        self._start(self._legs.browser_down(session, why))
 
     def _start(self, work: Awaitable[Any]) -> None:
         async def done() -> None:
