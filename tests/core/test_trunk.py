@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairdial.core.trunk import (
+    CONGESTED_S,
     NoTrunk,
     NumberFormat,
     TrunkChoice,
@@ -23,6 +24,7 @@ from fairdial.core.trunk import (
     check_failed,
     check_passed,
     choose,
+    congested,
     down_why,
     pause,
     register,
@@ -99,6 +101,26 @@ def test_a_pause_ends_by_itself_and_a_shorter_one_does_not_shorten_it() -> None:
     trunk = pause(pause(state(), NOW + 20, "Retry-After: 20"), NOW + 5, "Retry-After: 5")
     assert down_why(trunk, NOW + 19) is not None
     assert down_why(trunk, NOW + 20) is None
+
+
+def test_three_refusals_in_a_row_rest_a_trunk_and_one_between_them_does_not() -> None:
+    trunk = state()
+    for _ in range(2):
+        trunk = congested(trunk, "SIP 503", NOW)
+    assert down_why(trunk, NOW) is None
+    trunk = check_passed(trunk, "SIP 180")
+    for _ in range(2):
+        trunk = congested(trunk, "SIP 503", NOW)
+    assert down_why(trunk, NOW) is None
+    trunk = congested(trunk, "SIP 503", NOW)
+    assert down_why(trunk, NOW) == "SIP 503"
+    assert down_why(trunk, NOW + CONGESTED_S) is None
+
+
+def test_a_trunk_that_says_for_how_long_is_left_alone_at_once() -> None:
+    trunk = congested(state(), "SIP 503", NOW, retry_after_s=20)
+    assert down_why(trunk, NOW + 19) == "SIP 503"
+    assert down_why(congested(state(), "SIP 503", NOW, retry_after_s=9e9), NOW + 601) is None
 
 
 @given(

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from fairdial.core.trunk import (
-    PAUSE_S_MAX,
     NoTrunk,
     TrunkChoice,
     TrunkSettings,
@@ -22,14 +21,11 @@ from fairdial.core.trunk import (
     check_failed,
     check_passed,
     choose,
+    congested,
     down_why,
-    pause,
     up_why,
 )
 from fairdial.ports import TrunkStatus
-
-CONGESTED_S = 5.0
-"""How long a trunk is left alone that refused with a 503 and did not say for how long, seconds."""
 
 
 class TrunkBoard:
@@ -88,9 +84,9 @@ class TrunkBoard:
         self._tell_after_pause(name)
 
     def congested(self, name: str, why: str, retry_after_s: float | None = None) -> None:
-        """It refused a call with a 503: others are tried for a while (RFC 3261 section 21.5.4)."""
-        seconds = CONGESTED_S if retry_after_s is None else min(retry_after_s, PAUSE_S_MAX)
-        self.put(pause(self.states[name], time.monotonic() + seconds, why))
+        """It refused a call with a 503: others may be tried for a while."""
+        now = time.monotonic()
+        self.put(congested(self.states[name], why, now, retry_after_s=retry_after_s))
         self._tell_after_pause(name)
 
     def put(self, state: TrunkState) -> None:

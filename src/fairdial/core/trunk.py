@@ -22,6 +22,11 @@ CHECKS_PASSED_MIN = 2
 """Checks that must pass in a row until a trunk that was down is used again."""
 PAUSE_S_MAX = 600.0
 """The longest that a trunk's own wish (Retry-After) keeps us away, seconds."""
+CONGESTED_MAX = 3
+"""Calls in a row that a trunk refuses with a 503 until it is left alone. One may mean that a single
+destination has no circuit, and without a Retry-After it counts as a 500 (RFC 3261, 21.5.4)."""
+CONGESTED_S = 5.0
+"""How long it is left alone then, seconds."""
 SILENT_PAUSE_S = 30.0
 """How long a trunk without health checks is left alone after it answered nothing, seconds."""
 CALLS_PER_SECOND_MAX = 200.0
@@ -229,6 +234,8 @@ class TrunkState:
     """Checks in a row that failed."""
     checks_passed: int = 0
     """Checks in a row that passed."""
+    congested: int = 0
+    """Calls in a row that it refused with a 503 and no Retry-After."""
     check_why: str = "not checked yet"
     is_registered: bool = False
     register_why: str = "not registered yet"
@@ -260,6 +267,7 @@ def check_passed(state: TrunkState, why: str) -> TrunkState:
         state,
         passes_checks=is_well,
         checks_failed=0,
+        congested=0,
         checks_passed=min(passed, CHECKS_PASSED_MIN),
         check_why=why if is_well else state.check_why,
     )
@@ -293,6 +301,18 @@ def register(state: TrunkState, why: str) -> TrunkState:
 def unregister(state: TrunkState, why: str) -> TrunkState:
     """The registration is refused, expired or not answered."""
     return replace(state, is_registered=False, register_why=why)
+
+
+def congested(
+    state: TrunkState, why: str, now: float, *, retry_after_s: float | None = None
+) -> TrunkState:
+    """It refused a call with a 503, and may have said for how long."""
+    if retry_after_s is not None:
+        return pause(state, now + min(retry_after_s, PAUSE_S_MAX), why)
+    in_a_row = state.congested + 1
+    if in_a_row < CONGESTED_MAX:
+        return replace(state, congested=in_a_row)
+    return pause(replace(state, congested=0), now + CONGESTED_S, why)
 
 
 def pause(state: TrunkState, until: float, why: str) -> TrunkState:

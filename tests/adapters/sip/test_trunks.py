@@ -94,6 +94,19 @@ async def test_a_trunk_that_cannot_hands_the_call_to_the_next(
         assert up == {"first": False, "second": True}
 
 
+async def test_one_destination_without_a_circuit_rests_no_trunk(
+    open_line: OpenLine, first: RawPeer
+) -> None:
+    refusing(first, "503 Service Unavailable")
+    async with open_line(trunks=(trunk(first.port),)) as line:
+        for _ in range(2):
+            how = await ended(line, await line.call(permit()))
+            assert how == (EndCause.CONGESTION, "SIP 503 Service Unavailable")
+            assert (await line.telephony.trunks())[0].is_up
+        await ended(line, await line.call(permit()))
+        assert not (await line.telephony.trunks())[0].is_up
+
+
 async def test_the_only_trunk_says_how_it_refused(open_line: OpenLine, first: RawPeer) -> None:
     refusing(first, "500 Server Internal Error")
     async with open_line(trunks=(trunk(first.port),)) as line:
