@@ -9,8 +9,8 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["fairdial.media", "fairdial.adapters.sip.digest"]):
-    from fairdial.adapters.sip import digest
+with atheris.instrument_imports(include=["fairdial.media", "fairdial.adapters.digest"]):
+    from fairdial.adapters import digest
     from fairdial.media import rtcp, rtp, sdp
     from fairdial.media.call_ear import CallEar
     from fairdial.media.digits import DigitEar

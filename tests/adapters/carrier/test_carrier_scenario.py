@@ -93,7 +93,20 @@ def test_the_population_is_the_scripted_one(tmp_path: Path) -> None:
     ("text", "complaint"),
     [
         ("seed = 'x'", "seed must be a whole number, not 'x'"),
-        ("colour = 1", "colour is not known here; known: seed, mix, ring, talk, network, number"),
+        (
+            "colour = 1",
+            "colour is not known here; known: seed, mix, ring, talk, network, account, number",
+        ),
+        ("[account]\nusername = 'a'", r"account\.password must be text in quotes"),
+        ("[account]\nuser = 'a'", r"account\.user is not known here"),
+        (
+            "[account]\nusername = 'a'\npassword = 'b'\nmust_register = 1",
+            r"account\.must_register must be true or false",
+        ),
+        (
+            "[account]\nusername = 'a'\npassword = 'b'\nexpires_s_max = 0",
+            r"account\.expires_s_max must be 1 to 3600",
+        ),
         ("[mix]\npersn = 1", "mix.persn is not known here; known: person,"),
         ("[mix]\nperson = 0.6", r"mix the shares must sum to 1, they sum to 0\.6"),
         ("[mix]\nperson = 2", r"mix\.person must be a number from 0 to 1, not 2"),

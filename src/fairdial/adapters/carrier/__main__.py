@@ -29,6 +29,7 @@ def main() -> int:
             port=options.port,
             calls_max=options.calls_max,
             impairment=scenario.network,
+            account=scenario.account,
         )
         port = await network.start()
         try:

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from fairdial.exceptions import FairdialError
 
+CHALLENGED: Final = "challenged"
+REGISTERED: Final = "registered"
 INVITE: Final = "invite"
 RINGING: Final = "ringing"
 ANSWERED: Final = "answered"
@@ -22,6 +24,8 @@ CANCELLED: Final = "cancelled"
 ENDED: Final = "ended"
 STARTED: Final = "started"
 STOPPED: Final = "stopped"
+WITHOUT_A_CALL = frozenset({STARTED, STOPPED, CHALLENGED, REGISTERED})
+"""Events that are about no call."""
 
 
 class CarrierLog:

@@ -19,6 +19,7 @@ from time import time
 from typing import Any
 
 from fairdial.adapters.carrier import log
+from fairdial.adapters.carrier.account import Account, AccountSettings
 from fairdial.adapters.carrier.dialog import Dialog, called_of, caller_of, phrase
 from fairdial.adapters.carrier.impairment import Impairment
 from fairdial.adapters.carrier.line import Beat, Line, is_loopback
@@ -63,6 +64,7 @@ class Network:
         calls_max: int = CALLS_MAX,
         media_lost_s: float = MEDIA_LOST_S,
         impairment: Impairment | None = None,
+        account: AccountSettings | None = None,
     ) -> None:
         """Describe the network; `start` opens it. Raises `SettingsError` off the loopback."""
         if not is_loopback(local_ip):
@@ -80,6 +82,7 @@ class Network:
         self.media_lost_s = media_lost_s
         self.impairment = impairment
         self._calls_max = calls_max
+        self._account = None if account is None else Account(account)
         # In sippy's thread:
         self._serial = 0
         self._open: set[int] = set()
@@ -119,8 +122,18 @@ class Network:
             return _reply(request, 481)
         if method == "OPTIONS":
             return (request.genResponse(200, "OK"), None, None)
-        if method != "INVITE":
+        if method != "INVITE" and (method != "REGISTER" or self._account is None):
             return _reply(request, 501)
+        if self._account is not None:
+            objection = self._account.objection(request)
+            if objection is not None:
+                code, _ = objection.getSCode()
+                self.log.write(log.CHALLENGED, method=method, code=code)
+                return (objection, None, None)
+            if method == "REGISTER":
+                response = self._account.register(request)
+                self.log.write(log.REGISTERED, code=response.getSCode()[0])
+                return (response, None, None)
         self._serial += 1
         called = called_of(request)
         call_id = str(request.getHFBody("call-id"))

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fairdial.adapters.carrier.account import EXPIRES_S_MAX, AccountSettings
 from fairdial.adapters.carrier.impairment import Impairment
 from fairdial.adapters.carrier.population import (
     DEFAULT_MIX,
@@ -44,6 +45,8 @@ class Scenario:
     talk: TalkHabits = field(default_factory=TalkHabits)
     overrides: Mapping[str, Override] = field(default_factory=dict)
     network: Impairment = field(default_factory=Impairment)
+    account: AccountSettings | None = None
+    """Whose calls are taken; None takes anybody's."""
 
     def population(self, *, seed: int | None, people: Mapping[str, Known]) -> Population:
         """The population that this script describes; `seed` given on the command line wins."""
@@ -81,7 +84,7 @@ class _Reader:
     path: Path
 
     def scenario(self, data: Mapping[str, Any]) -> Scenario:
-        self._only_known(data, ("seed", "mix", "ring", "talk", "network", "number"), "")
+        self._only_known(data, ("seed", "mix", "ring", "talk", "network", "account", "number"), "")
         seed = data.get("seed", 1)
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise self._fault("seed", f"must be a whole number, not {seed!r}")
@@ -92,6 +95,26 @@ class _Reader:
             talk=self._talk(self._habits(TalkHabits, data.get("talk", {}), "talk")),
             overrides=self._numbers(data.get("number", [])),
             network=self._impairment(data.get("network", {})),
+            account=self._account(data["account"]) if "account" in data else None,
+        )
+
+    def _account(self, table: object) -> AccountSettings:
+        entries = self._table(table, "account")
+        self._only_known(entries, tuple(f.name for f in fields(AccountSettings)), "account.")
+        for key in ("username", "password"):
+            if not isinstance(entries.get(key), str) or not entries[key]:
+                raise self._fault(f"account.{key}", "must be text in quotes")
+        must_register = entries.get("must_register", False)
+        if not isinstance(must_register, bool):
+            raise self._fault("account.must_register", "must be true or false")
+        expires = entries.get("expires_s_max", EXPIRES_S_MAX)
+        if not isinstance(expires, int) or not 1 <= expires <= EXPIRES_S_MAX:
+            raise self._fault("account.expires_s_max", f"must be 1 to {EXPIRES_S_MAX} seconds")
+        return AccountSettings(
+            username=entries["username"],
+            password=entries["password"],
+            must_register=must_register,
+            expires_s_max=expires,
         )
 
     def _impairment(self, table: object) -> Impairment:

@@ -135,7 +135,7 @@ def read_log(path: Path) -> CarrierReport:
                         media=MediaFigures.from_json(entry["media"]),
                     )
                 )
-            elif event not in (log.STARTED, log.STOPPED):
+            elif event not in log.WITHOUT_A_CALL:
                 raise ValueError(f"the event {event!r} is not known")  # noqa: TRY301
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FairdialError(

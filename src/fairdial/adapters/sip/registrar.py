@@ -17,8 +17,8 @@ from typing import Any
 
 from sippy.SipHeader import SipHeader
 
+from fairdial.adapters.digest import Digests, Verdict, given
 from fairdial.adapters.sip import headers
-from fairdial.adapters.sip.digest import Digests, Verdict, parse
 from fairdial.core.phone import PhoneAccount
 from fairdial.core.trunk import is_loopback
 
@@ -81,19 +81,19 @@ class Registrar:
         if self._is_blocked(source[0]):
             return self._no(request, 403, "Forbidden", "too many wrong passwords", source)
         name = str(request.getHFBody("to").getUrl().username or "")
-        given = self._credentials(request)
-        if given is None:
-            return self._ask(request)
-        password = self._passwords.get(name) if given.username == name else None
+        credentials = given(request)
+        if credentials is None:
+            return self._digests.ask(request)
+        password = self._passwords.get(name) if credentials.username == name else None
         # An unknown name takes the same way as a wrong password, in answer and in time.
         verdict = self._digests.verify(
-            given, method="REGISTER", password=password or "no account has this"
+            credentials, method="REGISTER", password=password or "no account has this"
         )
         if password is None or verdict is Verdict.BAD:
             self._failures[source[0]] += 1
             return self._no(request, 403, "Forbidden", "a wrong name or password", source)
         if verdict is Verdict.STALE:
-            return self._ask(request, is_stale=True)
+            return self._digests.ask(request, is_stale=True)
         return self._bind(request, name, source)
 
     def _bind(self, request: Any, name: str, source: tuple[str, int]) -> Any:
@@ -123,20 +123,6 @@ class Registrar:
         own = re.search(r";\s*expires\s*=\s*(\d{1,9})", contact, re.ASCII | re.IGNORECASE)
         asked = int(own[1]) if own is not None else headers.number(request, "expires")
         return min(EXPIRES_S if asked is None else asked, EXPIRES_S_MAX)
-
-    @staticmethod
-    def _credentials(request: Any) -> Any:
-        for header in request.getHFs("authorization"):
-            given = parse(str(header.body))
-            if given is not None:
-                return given
-        return None
-
-    def _ask(self, request: Any, *, is_stale: bool = False) -> Any:
-        response = request.genResponse(401, "Unauthorized")
-        for challenge in self._digests.challenges(is_stale=is_stale):
-            response.appendHeader(SipHeader(name="www-authenticate", bodys=challenge))
-        return response
 
     def _no(self, request: Any, status: int, reason: str, why: str, source: Any) -> Any:
         self._refuse(why, (str(source[0]), int(source[1])))

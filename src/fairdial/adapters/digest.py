@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from sippy.SipHeader import SipHeader
+
 NONCE_S = 60.0
 """How long a nonce is good, seconds. Then the client is asked again, which costs one more trip."""
 _NONCES_MAX = 10_000
@@ -72,6 +74,15 @@ def parse(text: str) -> Credentials | None:
     )
 
 
+def given(request: Any) -> Credentials | None:
+    """The first Authorization header of a request that can be read."""
+    for header in request.getHFs("authorization"):
+        found = parse(str(header.body))
+        if found is not None:
+            return found
+    return None
+
+
 class Digests:
     """The server's side for one realm. Not for several threads."""
 
@@ -89,6 +100,13 @@ class Digests:
             f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={name}, qop="auth"{stale}'
             for name in _ALGORITHMS
         ]
+
+    def ask(self, request: Any, *, is_stale: bool = False) -> Any:
+        """The 401 that asks whoever sent a request for the password."""
+        response = request.genResponse(401, "Unauthorized")
+        for challenge in self.challenges(is_stale=is_stale):
+            response.appendHeader(SipHeader(name="www-authenticate", bodys=challenge))
+        return response
 
     def verify(self, given: Credentials, *, method: str, password: str) -> Verdict:
         """Whether whoever sent this knows the password, now."""
