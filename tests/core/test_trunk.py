@@ -221,7 +221,7 @@ def test_what_is_shown_reads_back_as_the_same_number(digits: int, form: NumberFo
     ("settings", "fault"),
     [
         ({"port": 0}, "port is 0: it must be 1 to 65535"),
-        ({"calls_per_second": 0.0}, "calls_per_second is 0: it must be 0.1 to 200"),
+        ({"calls_per_second": 0.0}, "calls_per_second is 0: it must be 0.1 to 1000"),
         ({"options_s": 0.5}, "options_s is 0.5: it must be 0 (no checks) or 1 to 3600 seconds"),
         ({"username": "a"}, "username and password belong together: set both"),
         ({"registers": True}, "registers is true: it needs a username and a password"),

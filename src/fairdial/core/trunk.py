@@ -29,7 +29,7 @@ CONGESTED_S = 5.0
 """How long it is left alone then, seconds."""
 SILENT_PAUSE_S = 30.0
 """How long a trunk without health checks is left alone after it answered nothing, seconds."""
-CALLS_PER_SECOND_MAX = 200.0
+CALLS_PER_SECOND_MAX = 1_000.0
 CALLS_MAX = 2_000
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}", re.ASCII)
