@@ -84,34 +84,17 @@ async def run(*, calls: int, rate: float) -> Figures:
     }
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What became of the calls."""
-
-    calls: int
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the last of them is over."""
-    answered: int = 0
-    ended: int = 0
-    not_dialed: int = 0
-    causes: Counter[str] = field(default_factory=Counter)
-    curve: list[Figures] = field(default_factory=list)
-
-    @property
-    def over(self) -> int:
-        return self.ended + self.not_dialed
-
-
-async def _ours(folder: Path, port: int, *, calls: int, rate: float) -> Figures:
+def engine_settings(folder: Path, port: int) -> SipSettings:
+    """The embedded engine with one trunk to this port, and no limit of its own."""
     trunk = TrunkSettings(
-        name="sipp",
+        name="far-end",
         host=HERE,
         port=port,
         options_s=0,
         calls_max=CALLS_MAX,
         calls_per_second=CALLS_PER_SECOND_MAX,
     )
-    settings = SipSettings(
+    return SipSettings(
         trunks=(trunk,),
         local_ip=HERE,
         sip_port=0,
@@ -123,8 +106,31 @@ async def _ours(folder: Path, port: int, *, calls: int, rate: float) -> Figures:
         caller_name="Fairdial bench",
         calls_max=CALLS_MAX,
     )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the calls."""
+
+    calls: int
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the last of them is over."""
+    answered: int = 0
+    ended: int = 0
+    not_dialed: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+    whys: Counter[str] = field(default_factory=Counter)
+    """Why calls were not dialed."""
+    curve: list[Figures] = field(default_factory=list)
+
+    @property
+    def over(self) -> int:
+        return self.ended + self.not_dialed
+
+
+async def _ours(folder: Path, port: int, *, calls: int, rate: float) -> Figures:
     clock = SandboxClock(MORNING)
-    telephony = SipTelephony(settings, clock)
+    telephony = SipTelephony(engine_settings(folder, port), clock)
     await telephony.start()
     tally, permits = _Tally(calls), Permits(clock)
     listening = asyncio.create_task(_listen(telephony, tally))
@@ -152,6 +158,7 @@ async def _ours(folder: Path, port: int, *, calls: int, rate: float) -> Figures:
         "calls_per_s": round(calls / dialed_s, 1),
         "answered": tally.answered,
         "not_dialed": tally.not_dialed,
+        "not_dialed_because": dict(tally.whys.most_common(5)),
         "ended": dict(tally.causes),
         "never_ended": calls - tally.over,
         "longest_behind_schedule_ms": round(1000 * late_s, 1),
@@ -176,6 +183,7 @@ async def _take(telephony: SipTelephony, tally: _Tally, event: TelephonyEvent) -
         tally.causes[event.cause.value] += 1
     elif isinstance(event, CallNotDialed):
         tally.not_dialed += 1
+        tally.whys[event.why[:120]] += 1
     if tally.over >= tally.calls:
         tally.news.set()
 

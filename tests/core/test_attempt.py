@@ -39,7 +39,7 @@ OURS: tuple[line.Event, ...] = (
     line.AgentReserved(session_id=ADA),
     line.DeadlinePassed(),
     line.HangUpAsked(),
-    line.MessageDropped(),
+    line.MessageLeft(),
     line.AgentLost(),
     line.Disposed(disposition=Disposition.SALE),
     line.NothingToRecord(),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairdial.bench.world import World, play
 from fairdial.core.campaign import DialMode, Pace
+from fairdial.simulate.world import World, play
 
 SIZES = (5, 10, 30, 100)
 PACES = {

@@ -238,7 +238,7 @@ class MessagePlayed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageDropped:
+class MessageLeft:
     """The agent found a machine on the line and leaves the recorded message to it."""
 
 
@@ -295,7 +295,7 @@ Event = (
     | Bridged
     | DeadlinePassed
     | MessagePlayed
-    | MessageDropped
+    | MessageLeft
     | OptedOut
     | HangUpAsked
     | AgentLost
@@ -544,7 +544,7 @@ def _permit_expired(a: Attempt, _: DeadlinePassed, now: Instant) -> Step:
     return _not_dialed(a, NotDialed(why="the permit expired before the engine dialed"), now)
 
 
-def _message_dropped(a: Attempt, _: MessageDropped, __: Instant) -> Step:
+def _message_left(a: Attempt, _: MessageLeft, __: Instant) -> Step:
     assert a.session_id is not None, "a talking attempt has its agent session"
     left = _leave_message(
         replace(a, is_held=False, disposition=standing(a.disposition, Disposition.MACHINE))
@@ -779,7 +779,7 @@ TRANSITIONS: Mapping[tuple[AttemptState, type], Callable[..., Step]] = {
     (S.TALKING, LegEnded): _ended_talking,
     (S.TALKING, HangUpAsked): _hang_up,
     (S.TALKING, AgentLost): _agent_lost_in_talk,
-    (S.TALKING, MessageDropped): _message_dropped,
+    (S.TALKING, MessageLeft): _message_left,
     (S.TALKING, Held): _held,
     (S.TALKING, Unheld): _unheld,
     (S.TALKING, Parked): _parked,

@@ -69,7 +69,7 @@ async def leave_message(floor: Floor, session_id: SessionId) -> AgentSession:
                 "([messages] voicemail); the audit (permit.message) says why"
             )
         now = floor.clock.now()
-        stepped = line.step(call, line.MessageDropped(), now)
+        stepped = line.step(call, line.MessageLeft(), now)
         await call_events.record(tx, floor, call, stepped, now)
     await call_events.tell_engine(floor, stepped)
     await monitor.follow(floor, session_id)

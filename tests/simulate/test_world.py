@@ -7,8 +7,8 @@ from statistics import mean
 import pytest
 
 from fairdial.bench.pacing import PACES
-from fairdial.bench.world import Outcome, World, play
 from fairdial.core.campaign import DialMode, Pace
+from fairdial.simulate.world import Outcome, World, play
 
 PREDICTIVE = Pace(mode=DialMode.PREDICTIVE)
 PROGRESSIVE = Pace(mode=DialMode.PROGRESSIVE)

@@ -84,6 +84,25 @@ class Outcome:
     decide_s: float = 0.0
     decide_s_max: float = 0.0
     seconds: float = 0.0
+    by_minute: list[tuple[int, int]] = field(default_factory=list)
+    """Live answers and abandoned calls, persons and pick-ups as they count, of each minute."""
+
+    @property
+    def idle_s_per_talk(self) -> float:
+        """How long an agent waits from ready to the next call, seconds."""
+        calls = self.connected + self.machines
+        return (self.staffed_s - self.busy_s) / calls if calls else 0.0
+
+    @property
+    def worst_hour(self) -> float:
+        """The highest abandon rate of any 60 minutes in a row, or of the whole run if shorter."""
+        hours = max(1, len(self.by_minute) - 59)
+        rates = []
+        for first in range(hours):
+            live = sum(one[0] for one in self.by_minute[first : first + 60])
+            lost = sum(one[1] for one in self.by_minute[first : first + 60])
+            rates.append(lost / live if live else 0.0)
+        return max(rates, default=0.0)
 
     @property
     def utilisation(self) -> float:
@@ -155,7 +174,13 @@ def _lognormal(rng: Random, mean: float, cv: float) -> float:
     return exp(rng.gauss(log(mean) - s2 / 2.0, sqrt(s2)))
 
 
-Decide = Callable[[Snapshot], Decision]
+Decide = Callable[[Snapshot, float], Decision]
+"""A law of pacing: what is seen, and the seconds since the run began."""
+
+
+def by_the_product(snapshot: Snapshot, _now: float) -> Decision:
+    """The law that the product dials by."""
+    return decide(snapshot)
 
 
 @dataclass(slots=True)
@@ -251,7 +276,7 @@ class Floor:
             room=max(0, world.lines - len(self.ringing) - len(self.waiting) - len(self.busy)),
         )
         started = perf_counter()
-        decision = self.decide(snapshot)
+        decision = self.decide(snapshot, self.now)
         took = perf_counter() - started
         outcome.decisions += 1
         outcome.decide_s += took
@@ -338,7 +363,15 @@ class Floor:
         call.is_open = False
         self.waiting.remove(call)
         self.outcome.abandoned += 1
+        self._count(live=1, abandoned=1)
         self.outcome.persons_abandoned += call.is_person
+
+    def _count(self, *, live: int, abandoned: int) -> None:
+        minute, minutes = int(self.now / 60.0), self.outcome.by_minute
+        while len(minutes) <= minute:
+            minutes.append((0, 0))
+        before = minutes[minute]
+        minutes[minute] = (before[0] + live, before[1] + abandoned)
 
     def _connect(self, call: _Call, agent: _Agent) -> None:
         call.is_open = False
@@ -348,6 +381,7 @@ class Floor:
         talk = fate.talk_s if call.is_person else fate.machine_talk_s
         if call.is_person:
             self.outcome.connected += 1
+            self._count(live=1, abandoned=0)
         else:
             self.outcome.machines += 1
         self._at(self.now + talk, _Kind.TALK_ENDED, agent)
@@ -383,6 +417,6 @@ class Floor:
             self.ready.append(agent)
 
 
-def play(world: World, pace: Pace, *, decided_by: Decide = decide) -> Outcome:
+def play(world: World, pace: Pace, *, decided_by: Decide = by_the_product) -> Outcome:
     """Run one world with one pace, from the first tick to the end of its minutes."""
     return Floor(world, pace, decided_by).run()

@@ -1,0 +1,100 @@
+"""Comparisons: replayable, on the same people, read from a file that must be right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fairdial.cli import cli
+from fairdial.exceptions import SettingsError
+from fairdial.simulate.compare import Band, compare
+from fairdial.simulate.scenario import read_world
+from fairdial.simulate.world import World
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "floor.toml"
+SMALL = World(agents=4, minutes=30, seed=3)
+
+
+def test_the_same_seeds_give_the_same_figures_however_they_are_played() -> None:
+    names = ("predictive", "vicidial average")
+    alone = compare(SMALL, names, seeds=3)
+    assert compare(SMALL, names, seeds=3, workers=2) == alone
+    assert [row.law for row in alone] == list(names)
+
+
+def test_progressive_is_the_calmest_and_a_high_ratio_the_busiest() -> None:
+    rows = {row.law: row for row in compare(SMALL, ("progressive", "ratio 6"), seeds=4)}
+    assert rows["progressive"].abandon_rate.high == 0
+    assert rows["progressive"].under_ceiling == 1
+    assert rows["ratio 6"].utilisation.low > rows["progressive"].utilisation.high
+    assert rows["ratio 6"].idle_s_per_talk.mean < rows["progressive"].idle_s_per_talk.mean
+    assert rows["ratio 6"].worst_hour.mean >= rows["ratio 6"].abandon_rate.mean
+
+
+def test_a_band_holds_nine_of_ten() -> None:
+    band = Band.of([float(n) for n in range(21)])
+    assert (band.mean, band.low, band.high) == (10.0, 1.0, 19.0)
+    assert Band.of([2.0]) == Band(mean=2.0, low=2.0, high=2.0)
+
+
+@pytest.mark.parametrize(("seeds", "law"), [(0, "predictive"), (1, "hope")])
+def test_what_cannot_be_played_is_said(seeds: int, law: str) -> None:
+    with pytest.raises(ValueError, match=r"seeds is 0|no law 'hope'"):
+        compare(SMALL, (law,), seeds=seeds)
+
+
+def test_reads_the_example() -> None:
+    world = read_world(EXAMPLE)
+    assert (world.agents, world.minutes, world.person_rate) == (12, 480.0, 0.12)
+    assert (world.live_answers_before, world.abandoned_before) == (2000, 40)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "agents is missing"),
+        ("agents = 0", "agents is 0; it must be over 0 to 1000"),
+        ("agents = 2.5", "agents must be a whole number"),
+        ("agents = true", "agents must be a number, not True"),
+        ("agents = 5\ntalk_s = -3", "talk_s is -3; it must be over 0"),
+        ("agents = 5\nperson_rate = 1.5", "person_rate is 1.5; it must be 0 to 1"),
+        ("agents = 5\nperson_rate = nan", "person_rate must be a number, not nan"),
+        ("agents = 5\nperson_rate = 0.6\nmachine_rate = 0.6", "together are over 1"),
+        ("agents = 5\nabandoned_before = 3", "abandoned_before is more than"),
+        ("agents = 5\ntalks = 3", "talks is not known; did you mean talk_s?"),
+        ("agents = ", "is no TOML"),
+    ],
+)
+def test_a_scenario_that_is_wrong_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "floor.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=r"floor\.toml") as refused:
+        read_world(path)
+    assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_lists_that_nobody_or_everybody_answers_are_played_to_the_end(rate: float) -> None:
+    world = World(agents=3, minutes=10, person_rate=rate, machine_rate=0.0)
+    for row in compare(world, ("predictive", "vicidial tapered", "issabel overcommit"), seeds=1):
+        assert 0 <= row.utilisation.mean <= 1
+        assert (row.connected.mean > 0) is (rate > 0)
+
+
+def test_the_command_prints_a_table_or_json(tmp_path: Path) -> None:
+    scenario = tmp_path / "floor.toml"
+    scenario.write_text("agents = 3\nminutes = 20.0\n")
+    run = CliRunner().invoke
+    table = run(cli, ["simulate", str(scenario), "--seeds", "2", "--law", "issabel"])
+    assert table.exit_code == 0, table.output
+    assert "issabel" in table.output
+    assert "3 agents for 20 minutes" in table.output
+    told = run(cli, ["simulate", str(scenario), "--seeds", "1", "--law", "progressive", "--json"])
+    (row,) = json.loads(told.stdout)["rows"]
+    assert row["abandon_rate"]["mean"] == 0
+    wrong = run(cli, ["simulate", "--law", "hope"])
+    assert wrong.exit_code != 0
+    assert "there are: predictive" in wrong.output
