@@ -21,7 +21,8 @@ class RecordingFolder:
     def place(self, name: str, day: date) -> str:
         file = f"{day:%Y-%m-%d}/{name}.wav"
         try:
-            self.path(file).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self._folder, self.path(file).parent):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise SettingsError(
                 f"cannot make the folder {self.path(file).parent} for recordings: {error.strerror}"
