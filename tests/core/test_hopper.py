@@ -44,6 +44,23 @@ def test_no_answer_comes_back_when_the_retry_plan_says() -> None:
     )
 
 
+@pytest.mark.parametrize(("attempts", "minutes"), [(0, 15), (1, 15), (2, 60), (3, 1440), (4, 1440)])
+def test_a_plan_may_wait_longer_each_time(attempts: int, minutes: int) -> None:
+    rule = RetryRule(
+        after=timedelta(minutes=15),
+        then=(timedelta(hours=1), timedelta(days=1)),
+        attempts_max=6,
+    )
+    step = after_attempt(
+        outcome=Outcome.BUSY,
+        disposition=None,
+        attempts=attempts,
+        plan=RetryPlan(rules={Outcome.BUSY: rule}),
+        now=NOW,
+    )
+    assert step == Again(at=NOW + timedelta(minutes=minutes), why="busy: retry plan")
+
+
 def test_the_last_attempt_of_the_plan_finishes_the_lead() -> None:
     assert next_step(Outcome.BUSY, attempts=3) == Finished(why="busy: 3 of 3 attempts made")
 

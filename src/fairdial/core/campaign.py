@@ -70,6 +70,13 @@ class RetryRule:
 
     after: timedelta
     attempts_max: int
+    then: tuple[timedelta, ...] = ()
+    """The waits after the second attempt and the following ones; the last one stays."""
+
+    def wait(self, attempts: int) -> timedelta:
+        """How long to wait after so many attempts of the lead."""
+        waits = (self.after, *self.then)
+        return waits[min(max(1, attempts), len(waits)) - 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

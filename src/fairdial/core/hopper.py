@@ -78,7 +78,7 @@ def after_attempt(
         return Finished(why=f"{seen.value}: the retry plan has no rule for it")
     if attempts >= rule.attempts_max:
         return Finished(why=f"{seen.value}: {attempts} of {rule.attempts_max} attempts made")
-    return Again(at=now + rule.after, why=f"{seen.value}: retry plan")
+    return Again(at=now + rule.wait(attempts), why=f"{seen.value}: retry plan")
 
 
 def after_inbound(disposition: Disposition | None, callback_at: Instant | None) -> NextStep | None:

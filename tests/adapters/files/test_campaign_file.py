@@ -147,6 +147,17 @@ def test_reads_everything(tmp_path: Path) -> None:
     )
 
 
+def test_a_retry_rule_may_wait_longer_each_time(tmp_path: Path) -> None:
+    found = read_campaign(
+        save(tmp_path, with_line("after_minutes = [15, 60, 1440]", under="retry.busy"))
+    )
+    assert found.retry.rules[Outcome.BUSY] == RetryRule(
+        after=timedelta(minutes=15),
+        attempts_max=5,
+        then=(timedelta(hours=1), timedelta(days=1)),
+    )
+
+
 def test_the_smallest_campaign_has_careful_defaults(tmp_path: Path) -> None:
     text = """[campaign]
 name = "Survey"
@@ -194,6 +205,9 @@ script = "I am {agent}, calling for Meridian about our service."
         ('do_not_call_as_of = "2026-02-30"', "lists", "a day that does not exist"),
         ('abandoned = "national.txt"', "messages", "is no WAV recording"),
         ("after_minutes = 0", "retry.busy", "retry.busy.after_minutes is 0; it must be 1 to 86400"),
+        ("after_minutes = []", "retry.busy", "must be a number or a list of 1 to 20 numbers"),
+        ("after_minutes = [5, 0]", "retry.busy", "after_minutes is 0; it must be 1 to 86400"),
+        ("after_minutes = [5, true]", "retry.busy", "must be a whole number, not true or false"),
         ("after = 5", "retry.busy", "retry.busy.after is not known"),
     ],
 )  # fmt: skip

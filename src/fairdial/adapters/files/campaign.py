@@ -47,6 +47,8 @@ CONNECT_MS_TELEMARKETING_MAX = 2_000
 ABANDON_RATE_TELEMARKETING_MAX = 0.03
 """At most 3 % of the answered sales calls of a campaign may be abandoned: same place."""
 AGENTS_MAX = 200
+WAITS_MAX = 20
+"""The most waits that one retry rule may name, one for each attempt."""
 MESSAGE_S_MAX = 30.0
 """The longest message that is played to somebody who was promised a person, seconds."""
 
@@ -335,9 +337,11 @@ def _retry_plan(retry: _Section) -> RetryPlan:
         if outcome.value not in retry.table:
             continue
         rule = retry.section(outcome.value)
+        first, *then = rule.wholes("after_minutes", 1, 60 * 24 * 60, most_of_them=WAITS_MAX)
         rules[outcome] = RetryRule(
-            after=timedelta(minutes=rule.whole("after_minutes", 1, 60 * 24 * 60)),
+            after=timedelta(minutes=first),
             attempts_max=rule.whole("attempts_max", 1, 50),
+            then=tuple(timedelta(minutes=minutes) for minutes in then),
         )
         rule.done()
     retry.done([outcome.value for outcome in Outcome])
@@ -442,13 +446,24 @@ class _Section:
         self, key: str, least: int, most: int, *, default: int | None = None, why: str = ""
     ) -> int:
         """A whole number within bounds."""
-        value = self._value(key, default)
+        return self._whole(key, self._value(key, default), least, most, why)
+
+    def _whole(self, key: str, value: object, least: int, most: int, why: str = "") -> int:
         # In Python true is a number; in a campaign file it is a mistake.
         if not isinstance(value, int) or isinstance(value, bool):
             raise self.error(key, f"must be a whole number, not {_kind(value)}.")
         if not least <= value <= most:
             raise self.error(key, f"is {value}; it must be {least} to {most}{_because(why)}.")
         return value
+
+    def wholes(self, key: str, least: int, most: int, *, most_of_them: int) -> list[int]:
+        """A whole number within bounds, or a list of them."""
+        value = self._value(key, None)
+        if not isinstance(value, list):
+            return [self.whole(key, least, most)]
+        if not 1 <= len(value) <= most_of_them:
+            raise self.error(key, f"must be a number or a list of 1 to {most_of_them} numbers.")
+        return [self._whole(key, item, least, most) for item in value]
 
     def real(self, key: str, least: float, most: float, *, default: float, why: str = "") -> float:
         """A number within bounds."""
