@@ -49,7 +49,7 @@ def read_world(path: Path) -> World:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path} is no TOML: {error}") from error
-    known = {field.name: field for field in fields(World)}
+    known = {f.name: f for f in fields(World) if not f.name.startswith("past_")}
     for key in told:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)

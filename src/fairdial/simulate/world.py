@@ -59,6 +59,12 @@ class World:
     abandoned_before: int = 0
     minutes: float = 60.0
     seed: int = 1
+    past_answers_s: tuple[float, ...] = ()
+    """Seconds from dialing to the pick-up of earlier calls, drawn from in place of the ringing."""
+    past_ends_s: tuple[float, ...] = ()
+    """Seconds from dialing to the end of earlier calls that nobody answered."""
+    past_talks_s: tuple[float, ...] = ()
+    """Lengths of earlier talks, drawn from in place of refusals and talks."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -194,6 +200,7 @@ class Floor:
     now: float = 0.0
     fates: Random = field(init=False)
     breaks: Random = field(init=False)
+    past: Random = field(init=False)
     events: list[tuple[float, int, _Kind, _Call | _Agent | None]] = field(default_factory=list)
     sequence: int = 0
     statistics: Statistics = field(default_factory=Statistics.cold)
@@ -209,6 +216,7 @@ class Floor:
     def __post_init__(self) -> None:
         self.fates = Random(f"fates {self.world.seed}")  # noqa: S311 - a simulation, no secret
         self.breaks = Random(f"breaks {self.world.seed}")  # noqa: S311
+        self.past = Random(f"past {self.world.seed}")  # noqa: S311
         self.person_rate, self.machine_rate = self.world.person_rate, self.world.machine_rate
 
     def run(self) -> Outcome:
@@ -290,6 +298,8 @@ class Floor:
         talk = _lognormal(
             rng, world.refusal_s if refusal else world.talk_s, 0.5 if refusal else 0.8
         )
+        if world.past_talks_s:
+            talk = self.past.choice(world.past_talks_s)
         at_once = rng.random() < 0.2
         return _Fate(
             who=rng.random(),
@@ -311,6 +321,15 @@ class Floor:
         self.ringing[id(call)] = call
         persons, machines = self.person_rate, self.machine_rate
         ring_out = fate.setup_s + self.world.ring_s
+        if fate.who < persons and self.world.past_answers_s:
+            call.is_person = True
+            answer = self.past.choice(self.world.past_answers_s)
+            self._at(self.now + answer, _Kind.PICKED_UP, call)
+            return
+        if fate.who >= persons + machines and self.world.past_ends_s:
+            ends = self.past.choice(self.world.past_ends_s)
+            self._at(self.now + ends, _Kind.ENDED_UNANSWERED, call)
+            return
         if fate.who < persons:
             call.is_person = True
             answer = fate.setup_s + fate.person_ring_s
