@@ -1,65 +1,91 @@
-"""Pacing measured: predictive, progressive and a fixed ratio on the same people, by floor size.
+"""Pacing measured: every law on the same people, by the size of the floor and the answer rate.
 
-The people are drawn by `world` from a seed before anybody is called, so that a difference between
-two rows is a difference of the dialling. Figures are of this simulation, not of a live floor.
+The people are drawn by `simulate.world` from a seed before anybody is called, so a difference
+between two rows is one of the dialing. Figures are of this simulation, not of a live floor.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any
 
+from fairdial.bench.machine import machine
 from fairdial.core.campaign import DialMode, Pace
-from fairdial.simulate.world import World, play
+from fairdial.core.pacing import BusyAgent, CallInFlight, Snapshot, Statistics, decide
+from fairdial.simulate.compare import as_figures, compare
+from fairdial.simulate.laws import laws
+from fairdial.simulate.world import World
 
-SIZES = (5, 10, 30, 100)
-PACES = {
-    "predictive": Pace(mode=DialMode.PREDICTIVE),
-    "progressive": Pace(mode=DialMode.PROGRESSIVE),
-    "ratio 2.0": Pace(mode=DialMode.POWER, dial_level=2.0),
-}
-BEFORE = (3000, 70)
-"""Live answers and abandoned calls of an established campaign: as much as its target has earned."""
+SIZES = (5, 10, 20, 50, 100)
+RATES = (0.10, 0.25)
+DECISIONS = 50
 
 
-def run(minutes: int = 60, *, seed: int = 1, is_established: bool = False) -> dict[str, Any]:
-    """Play every floor with every pace and return the figures, ready for JSON.
+def run(
+    *,
+    sizes: Sequence[int] = SIZES,
+    rates: Sequence[float] = RATES,
+    minutes: float = 240.0,
+    seeds: int = 4,
+    names: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Play every law (or those named) at every size and rate; figures ready for JSON.
 
-    A new campaign begins with nothing known and nothing earned; an established one with BEFORE in
-    its legal window (its statistics begin cold all the same, as after a restart). Takes about a
-    minute of computing for an hour of calling.
+    A campaign begins with nothing known and nothing earned. No machine answers, so that every
+    abandoned call is a person and every law is measured by what the rules count.
     """
-    if minutes < 1:
-        raise ValueError(f"minutes is {minutes}; play at least 1 minute of calling")
-    live, abandoned = BEFORE if is_established else (0, 0)
-    rows: list[dict[str, Any]] = []
-    for agents in SIZES:
-        world = World(
-            agents=agents,
-            minutes=minutes,
-            seed=seed,
-            live_answers_before=live,
-            abandoned_before=abandoned,
-        )
-        for name, pace in PACES.items():
-            outcome = play(world, pace)
-            answers = outcome.connected + outcome.abandoned
-            rows.append(
-                {
-                    "agents": agents,
-                    "pace": name,
-                    "utilisation": round(outcome.utilisation, 4),
-                    "talk_minutes_per_agent_hour": round(outcome.talk_minutes_per_hour, 2),
-                    "live_answers": answers,
-                    "abandoned": outcome.abandoned,
-                    "abandon_rate": round(outcome.abandon_rate, 5),
-                    "abandon_rate_with_history": round(
-                        (outcome.abandoned + abandoned) / max(1, answers + live), 5
-                    ),
-                    "persons_abandoned": outcome.persons_abandoned,
-                    "dialled": outcome.dialled,
-                    "decisions": outcome.decisions,
-                    "decide_ms_mean": round(1e3 * outcome.decide_s / max(1, outcome.decisions), 4),
-                    "decide_ms_max": round(1e3 * outcome.decide_s_max, 3),
-                }
-            )
-    return {"minutes": minutes, "seed": seed, "is_established": is_established, "rows": rows}
+    known = tuple(names) or tuple(laws())
+    floors = []
+    for rate in rates:
+        for agents in sizes:
+            say(f"{agents} agents, {rate:.0%} answer")
+            world = World(agents=agents, minutes=minutes, person_rate=rate, machine_rate=0.0)
+            rows = compare(world, known, seeds=seeds, workers=min(os.cpu_count() or 1, seeds))
+            floors.append({"agents": agents, "person_rate": rate, "rows": as_figures(rows)})
+    return {
+        "measured_on": datetime.now(UTC).isoformat(timespec="minutes"),
+        "machine": machine(),
+        "asked": {"minutes": minutes, "seeds": seeds},
+        "floors": floors,
+        "one_decision_ms": one_decision_ms(agents=1_000, in_flight=5_000),
+    }
+
+
+def one_decision_ms(*, agents: int, in_flight: int) -> dict[str, float]:
+    """How long predictive takes for one decision of a large floor, milliseconds."""
+    learned = Statistics.cold()
+    for n in range(4_000):
+        learned = learned.after_call(elapsed_s=2.0 + n % 22, picked_up=n % 5 == 0)
+        learned = learned.after_talk(20.0 + n % 300).after_wrap_up(5.0 + n % 30)
+    snapshot = Snapshot(
+        pace=Pace(mode=DialMode.PREDICTIVE),
+        ready=agents // 20,
+        busy=tuple(
+            BusyAgent(is_talking=n % 6 > 0, elapsed_s=float(n % 400)) for n in range(agents)
+        ),
+        in_flight=tuple(CallInFlight(elapsed_s=n % 240 / 10) for n in range(in_flight)),
+        waiting=0,
+        statistics=learned,
+        live_answers=50_000,
+        abandoned=1_000,
+        ring_s=22.0,
+        connect_s_max=2.0,
+        wrap_up_s_max=60.0,
+        room=10_000,
+    )
+    took = []
+    for _ in range(DECISIONS):
+        begun = perf_counter()
+        decide(snapshot)
+        took.append(1000 * (perf_counter() - begun))
+    took.sort()
+    return {
+        "agents": agents,
+        "in_flight": in_flight,
+        "median": round(took[len(took) // 2], 3),
+        "max": round(took[-1], 3),
+    }

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fairdial.cli.shell import carry_out, err, print_json, settings_in_force
+from fairdial.cli.shell import carry_out, err, fail, print_json, settings_in_force
+from fairdial.exceptions import SettingsError
 
 bench_cli = typer.Typer(no_args_is_help=True, help="Measure this machine; prints what it measured.")
 
@@ -23,12 +24,36 @@ def bench_permit(
 
 @bench_cli.command("pacing")
 def bench_pacing(
-    minutes: Annotated[int, typer.Option("--minutes", min=5, max=600)] = 60,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=5, max=600, help="Of a simulated day.")
+    ] = 240.0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="Days of each floor.")] = 4,
+    agents: Annotated[
+        list[int] | None,
+        typer.Option("--agents", min=1, max=1000, help="A size; may be given several times."),
+    ] = None,
+    law: Annotated[
+        list[str] | None,
+        typer.Option("--law", help="A law; may be given several times; by default all."),
+    ] = None,
 ) -> None:
-    """Predictive pacing beside progressive and a fixed ratio, on the same simulated people."""
+    """Predictive pacing beside other laws, by floor size and answer rate, on the same people."""
+    from fairdial.bench.pacing import SIZES
     from fairdial.bench.pacing import run as bench
+    from fairdial.simulate.laws import laws
 
-    print_json(bench(minutes))
+    for name in law or ():
+        if name not in laws():
+            fail(SettingsError(f"--law {name!r} is not known; there are: {', '.join(laws())}"))
+    print_json(
+        bench(
+            sizes=tuple(agents or SIZES),
+            minutes=minutes,
+            seeds=seeds,
+            names=tuple(law or ()),
+            say=lambda floor: err.print(floor, highlight=False),
+        )
+    )
 
 
 @bench_cli.command("floor")
