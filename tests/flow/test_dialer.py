@@ -25,6 +25,7 @@ from fairdial.flow import agent_desk
 from fairdial.flow.dialer import Dialer
 from fairdial.flow.stop_request import take_stop_request
 from fairdial.flow.verify import verify_audit
+from fairdial.ports import TrunkStatus
 
 NUMBERS = [f"+1212555{n:04}" for n in range(100, 124)]
 
@@ -293,6 +294,24 @@ async def test_no_permit_is_asked_for_while_no_trunk_is_up(stage: Stage, dialer:
         await asyncio.wait_for(running, 12)
     assert len(stage.telephony.wire) == len(NUMBERS)
     assert await stage.one("SELECT count(*) FROM permit") == len(NUMBERS)
+
+
+async def test_who_stops_it_while_it_looks_at_the_trunks_keeps_the_last_word(
+    stage: Stage, dialer: Dialer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await load(stage)
+    await stage.telephony.start()
+    looks = stage.telephony.trunks
+
+    async def stopped_meanwhile() -> tuple[TrunkStatus, ...]:
+        dialer.state = "stopped on request"
+        dialer.stopping.set()
+        return await looks()
+
+    monkeypatch.setattr(stage.telephony, "trunks", stopped_meanwhile)
+    await asyncio.wait_for(dialer.run(), 12)
+    assert dialer.state == "stopped on request"
+    assert stage.telephony.wire == []
 
 
 async def test_trunks_that_stay_down_end_the_run_with_the_reason(

@@ -380,7 +380,10 @@ class Dialer:
                 "start again; nothing is lost."
             )
         lines = await self._free_lines()
+        if self.stopping.is_set():
+            return  # Whoever stopped us meanwhile has said why; `state` keeps it.
         if lines is None:
+            self.state = f"not dialing: {self._declined_why}"
             return
         if self._caller_ids_left is not None:
             if not self._caller_ids_left:
@@ -434,7 +437,6 @@ class Dialer:
         if not up:
             whys = "; ".join(f"{trunk.name}: {trunk.why}" for trunk in trunks)
             self._rest(f"no trunk is up ({whys})")
-            self.state = f"not dialing: {self._declined_why}"
             return None
         return sum(max(0, trunk.calls_max - trunk.calls) for trunk in up)
 
