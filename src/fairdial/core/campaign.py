@@ -96,7 +96,7 @@ class Pace:
 
     mode: DialMode = DialMode.PROGRESSIVE
     dial_level: float = 1.5
-    dial_level_max: float = 6.0
+    dial_level_max: float = 20.0
     abandon_rate_target: float = 0.0285
     calls_in_flight_max: int = 200
     calls_per_second_max: float = 20.0

@@ -337,7 +337,7 @@ May I tell you more? If you would rather not be called again, I note that at onc
 
 [dialing]
 mode = "predictive"
-dial_level_max = 6.0
+dial_level_max = 20.0
 abandon_rate_target = 0.0285
 calls_in_flight_max = 60
 calls_per_second_max = 10.0

@@ -312,7 +312,7 @@ def _pace(dialing: _Section, method: Method, *, telemarketing: bool) -> Pace:
     pace = Pace(
         mode=mode,
         dial_level=dialing.real("dial_level", 1.0, 10.0, default=standard.dial_level),
-        dial_level_max=dialing.real("dial_level_max", 1.0, 20.0, default=standard.dial_level_max),
+        dial_level_max=dialing.real("dial_level_max", 1.0, 50.0, default=standard.dial_level_max),
         abandon_rate_target=dialing.real(
             "abandon_rate_target",
             0.001,
