@@ -474,7 +474,7 @@ class AsteriskTelephony:
 
     def _on_trunk(self, node: Node, trunk: str, is_up: bool, why: str) -> None:  # noqa: ARG002
         if self._board is not None:
-            self._board.trunks.checked(trunk, self._nodes, why)
+            self._board.trunks.checked(trunk, node, self._nodes, why)
 
     def _on_trunk_change(self, trunk: str, is_up: bool, why: str) -> None:
         self._put(TrunkChanged(trunk=trunk, is_up=is_up, why=why, at=self._clock.now()))

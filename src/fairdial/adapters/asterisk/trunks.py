@@ -39,10 +39,14 @@ class Trunks(TrunkBoard):
         ]
         return self.choose_of(states, until=until, tried=tried)
 
-    def checked(self, name: str, nodes: Collection[Node], why: str) -> None:
-        """A node's health check changed its mind: the trunk is up where any node reaches it."""
+    def checked(self, name: str, node: Node, nodes: Collection[Node], why: str) -> None:
+        """`node`'s health check changed its mind: the trunk is up where any node reaches it.
+
+        A node may say so while its connection is still being made, so it counts in any case.
+        """
         if name not in self:
             return
-        is_up = any(name not in node.trunk_faults for node in nodes if node.is_up)
+        heard = (other for other in nodes if other.is_up or other is node)
+        is_up = any(name not in other.trunk_faults for other in heard)
         state = self.states[name]
         self.put(replace(state, passes_checks=is_up, checks_failed=0, check_why=why))
