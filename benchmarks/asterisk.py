@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from uuid import uuid4
 
-from calls import HERE, MORNING, Permits, sipp_answers
+from calls import MORNING, Permits, sipp_answers, trunk_to
 
 from fairdial.adapters.asterisk.ari import Ari, AriAddress, Said
 from fairdial.adapters.asterisk.config import TRUNK_PREFIX, USER
@@ -31,12 +31,11 @@ from fairdial.adapters.asterisk.settings import AsteriskSettings
 from fairdial.adapters.asterisk.telephony import AsteriskTelephony
 from fairdial.adapters.clocks import SandboxClock
 from fairdial.bench.machine import machine
-from fairdial.core.trunk import CALLS_MAX, CALLS_PER_SECOND_MAX, TrunkSettings
+from fairdial.core.trunk import CALLS_MAX, TrunkSettings
 from fairdial.exceptions import FairdialError
 from fairdial.ports import CallAnswered, CallEnded, CallNotDialed, Message
 from fairdial.sandbox.leads import demo_message
 
-NAME = "sipp"
 LEFT_S = 120.0
 
 Figures = dict[str, object]
@@ -48,19 +47,12 @@ async def run(tree: Path, *, calls: int, at_once: int, rounds: int) -> Figures:
     ours: list[float] = []
     raw: list[float] = []
     async with sipp_answers(folder, "asterisk") as (port, _):
-        trunk = TrunkSettings(
-            name=NAME,
-            host=HERE,
-            port=port,
-            options_s=0,
-            calls_max=CALLS_MAX,
-            calls_per_second=CALLS_PER_SECOND_MAX,
-        )
+        trunk = trunk_to(port)
         server = AsteriskServer(tree, trunks=[trunk])
         await server.start()
         try:
             for n in range(rounds):
-                raw.append(await _raw(server, calls=calls, at_once=at_once))
+                raw.append(await _raw(server, trunk, calls=calls, at_once=at_once))
                 ours.append(await _ours(server, trunk, places[n], calls, at_once))
         finally:
             await server.stop()
@@ -120,7 +112,7 @@ async def _ours(
         await telephony.stop()
 
 
-async def _raw(server: AsteriskServer, *, calls: int, at_once: int) -> float:
+async def _raw(server: AsteriskServer, trunk: TrunkSettings, *, calls: int, at_once: int) -> float:
     """Calls a second by bare requests: originate, and hang up when it is answered."""
     turn, done = asyncio.Semaphore(at_once), asyncio.Event()
     over = 0
@@ -148,7 +140,7 @@ async def _raw(server: AsteriskServer, *, calls: int, at_once: int) -> float:
             await ari.request(
                 "POST",
                 "channels",
-                endpoint=f"PJSIP/+121255501{n % 100:02}@{TRUNK_PREFIX}{NAME}",
+                endpoint=f"PJSIP/+121255501{n % 100:02}@{TRUNK_PREFIX}{trunk.name}",
                 channelId=str(uuid4()),
                 app="raw",
                 callerId="+13125550199",

@@ -84,9 +84,9 @@ async def run(*, calls: int, rate: float) -> Figures:
     }
 
 
-def engine_settings(folder: Path, port: int) -> SipSettings:
-    """The embedded engine with one trunk to this port, and no limit of its own."""
-    trunk = TrunkSettings(
+def trunk_to(port: int) -> TrunkSettings:
+    """A trunk to this port of this machine, without a limit of its own."""
+    return TrunkSettings(
         name="far-end",
         host=HERE,
         port=port,
@@ -94,8 +94,12 @@ def engine_settings(folder: Path, port: int) -> SipSettings:
         calls_max=CALLS_MAX,
         calls_per_second=CALLS_PER_SECOND_MAX,
     )
+
+
+def engine_settings(folder: Path, port: int) -> SipSettings:
+    """The embedded engine with one trunk to this port."""
     return SipSettings(
-        trunks=(trunk,),
+        trunks=(trunk_to(port),),
         local_ip=HERE,
         sip_port=0,
         rtp_port_min=30000,

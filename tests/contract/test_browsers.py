@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
-import aioice.ice
 import pytest
-from tests.adapters.webrtc.cast import HERE, Browser
+from tests.adapters.webrtc.cast import Browser, browsers
 
 from fairdial.core.ids import SessionId
 from fairdial.exceptions import EngineUnavailable
@@ -35,16 +34,8 @@ OpenBrowser = Callable[[str], Browser]
 @pytest.fixture
 async def browser(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenBrowser]:
     """Opens browsers with somebody's voice, and closes them in the end."""
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_wanted: [HERE])
-    opened: list[Browser] = []
-
-    def open_one(voice: str) -> Browser:
-        opened.append(Browser(VOICES[voice]))
-        return opened[-1]
-
-    yield open_one
-    for window in opened:
-        await window.close()
+    async with browsers(monkeypatch) as opened:
+        yield lambda voice: opened(VOICES[voice])
 
 
 async def _comes(world: World, window: Browser, session: SessionId) -> None:

@@ -12,7 +12,16 @@ from uuid import UUID
 import typer
 
 from fairdial.cli.rules import rules_cli
-from fairdial.cli.shell import carry_out, err, fail, guarded, out, settings_in_force
+from fairdial.cli.shell import (
+    AsJson,
+    carry_out,
+    err,
+    fail,
+    guarded,
+    out,
+    print_json,
+    settings_in_force,
+)
 from fairdial.exceptions import SettingsError, UnusableList
 
 if TYPE_CHECKING:
@@ -31,7 +40,6 @@ AtTime = Annotated[
     str | None,
     typer.Option("--at", help="Judge at this time (2026-12-03T16:00:00Z) instead of now."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 
 
 @rules_cli.command("check")
@@ -99,7 +107,7 @@ def explain(
 
     explanations = carry_out(ask())
     if as_json:
-        sys.stdout.write(json.dumps([_plain(e) for e in explanations], indent=2) + "\n")
+        print_json([_plain(e) for e in explanations])
         return
     for explanation in explanations:
         _tell(explanation)
@@ -136,7 +144,7 @@ def preflight(campaign: CampaignName = None, at: AtTime = None, as_json: AsJson 
             "of_these_unknown": dict(count.unknown_by_rule.most_common()),
             "only_by_rule": dict(count.only_by_rule.most_common()),
         }
-        sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+        print_json(figures)
         return
     _tell_count(one, count)
 
@@ -166,7 +174,7 @@ def abandonment(campaign: CampaignName = None, at: AtTime = None, as_json: AsJso
             for one, figures in counted
             for figure in figures
         ]
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        print_json(rows)
         return
     for one, figures in counted:
         _tell_figures(one, figures)

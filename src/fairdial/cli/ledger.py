@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fairdial.cli.shell import carry_out, err, fail, guarded, out, settings_in_force
+from fairdial.cli.shell import (
+    PLAIN,
+    AsJson,
+    err,
+    fail,
+    guarded,
+    known_number,
+    out,
+    print_json,
+    settings_in_force,
+    with_store,
+)
 from fairdial.exceptions import SettingsError, UnusableList
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from fairdial.adapters.postgres.store import PostgresStore
-    from fairdial.core.ids import E164, Instant
+    from fairdial.core.ids import Instant
     from fairdial.core.ledger import DeclaredEmergency, FactsKind, KnownNumber, LedgerConsent
 
 consent_cli = typer.Typer(no_args_is_help=True, help="Permissions that people gave or took back.")
@@ -28,7 +35,6 @@ Number = Annotated[str, typer.Argument(help="The number, in any usual spelling."
 SellerName = Annotated[
     str | None, typer.Option("--seller", help="Towards which seller; by default the only one.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 
 ROWS_BETWEEN_WORDS = 10_000
 
@@ -154,7 +160,7 @@ def consent_show(number: Number, seller: SellerName = None, as_json: AsJson = Fa
 
     found = _look_up(number, seller)
     if as_json:
-        write_json({k: plain(getattr(found, k)) for k in ("consents", "revocations")})
+        print_json({k: plain(getattr(found, k)) for k in ("consents", "revocations")})
         return
     _tell_consents(found)
 
@@ -224,7 +230,7 @@ def emergency_list(as_json: AsJson = False) -> None:
 
     found = with_store(look)
     if as_json:
-        write_json(plain(found))
+        print_json(plain(found))
         return
     _tell_emergencies(found)
 
@@ -283,28 +289,13 @@ def facts_show(number: Number, seller: SellerName = None, as_json: AsJson = Fals
 
     found = _look_up(number, seller)
     if as_json:
-        write_json(plain(found))
+        print_json(plain(found))
         return
     _tell_consents(found)
     _tell_facts(found)
 
 
 # --- what they share ------------------------------------------------------------------------------
-
-PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
-
-
-def with_store(work: Callable[[PostgresStore, Instant], Awaitable[Any]]) -> Any:
-    """Open the database, do the work at the time of its record, close it."""
-    from fairdial.app import open_store, record_time
-
-    settings = settings_in_force()
-
-    async def opened() -> Any:
-        async with open_store(settings, lambda _: None) as store:
-            return await work(store, await record_time(settings, store))
-
-    return carry_out(opened())
 
 
 def _reading(file: Path, kind: FactsKind, source: str, as_of: date) -> Any:
@@ -327,18 +318,6 @@ def _look_up(number: str, seller: str | None) -> KnownNumber:
 
     found: KnownNumber = with_store(look)
     return found
-
-
-def known_number(text: str) -> E164:
-    """A number as a person wrote it; ends the command with what is wrong with it."""
-    from fairdial.app import load_rules
-    from fairdial.core.number import NumberFault, parse_e164
-
-    settings = settings_in_force()
-    known = parse_e164(text, area_codes=guarded(lambda: load_rules(settings)).area_codes)
-    if isinstance(known, NumberFault):
-        fail(UnusableList(f"{text!r} is no number: {known.why}"))
-    return known
 
 
 def _member(what: str, text: str, kind: Any) -> Any:
@@ -393,11 +372,6 @@ def _words(text: str | None, file: Path | None) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         fail(UnusableList(f"{file} cannot be read as UTF-8 text: {error}"))
-
-
-def write_json(value: Any) -> None:
-    """For programs."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
 def _tell_consents(found: KnownNumber) -> None:

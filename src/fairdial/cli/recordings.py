@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from fairdial.cli.ledger import (
+from fairdial.cli.shell import (
     PLAIN,
     AsJson,
     known_number,
+    out,
+    print_json,
+    settings_in_force,
     with_store,
-    write_json,
 )
-from fairdial.cli.shell import out, settings_in_force
 
 recordings_cli = typer.Typer(no_args_is_help=True, help="Recordings of calls.")
 
@@ -42,9 +43,9 @@ def recordings_list(
         async with store.transaction(durable=False) as tx:
             return await tx.switchboard.listed_recordings(known, most=most)
 
-    found: list[ListedRecording] = with_store(look)
+    found = with_store(look)
     if as_json:
-        write_json([plain(one) for one in found])
+        print_json([plain(one) for one in found])
         return
     if not found:
         out.print("no recording", **PLAIN)

@@ -8,8 +8,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,9 +17,15 @@ from rich.console import Console
 from fairdial.exceptions import FairdialError, SettingsError, UnusableList
 
 if TYPE_CHECKING:
+    from fairdial.adapters.postgres.store import PostgresStore
+    from fairdial.core.ids import E164, Instant
     from fairdial.settings import Settings
 
 T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+"""How lines are printed that people and programs read as they stand."""
 
 EXIT_FAILED = 1
 EXIT_UNUSABLE = 2
@@ -121,6 +127,31 @@ def fail(error: BaseException) -> NoReturn:
     raise typer.Exit(EXIT_UNUSABLE if unusable else EXIT_FAILED)
 
 
-def print_json(figures: dict[str, Any]) -> None:
+def print_json(figures: Any) -> None:
     """Write figures for programs, on standard output alone."""
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+
+
+def with_store(work: Callable[[PostgresStore, Instant], Awaitable[T]]) -> T:
+    """Open the database, do the work at the time of its record, close it."""
+    from fairdial.app import open_store, record_time
+
+    settings = settings_in_force()
+
+    async def opened() -> T:
+        async with open_store(settings, lambda _: None) as store:
+            return await work(store, await record_time(settings, store))
+
+    return carry_out(opened())
+
+
+def known_number(text: str) -> E164:
+    """A number as a person wrote it; ends the command with what is wrong with it."""
+    from fairdial.app import load_rules
+    from fairdial.core.number import NumberFault, parse_e164
+
+    settings = settings_in_force()
+    known = parse_e164(text, area_codes=guarded(lambda: load_rules(settings)).area_codes)
+    if isinstance(known, NumberFault):
+        fail(UnusableList(f"{text!r} is no number: {known.why}"))
+    return known

@@ -9,10 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairdial.cli.shell import carry_out, err, fail, guarded, out, print_json, settings_in_force
+from fairdial.cli.shell import (
+    PLAIN,
+    AsJson,
+    err,
+    fail,
+    guarded,
+    out,
+    print_json,
+    settings_in_force,
+    with_store,
+)
 from fairdial.exceptions import SettingsError
 
 if TYPE_CHECKING:
+    from fairdial.core.ids import Instant
+    from fairdial.ports import Store
     from fairdial.simulate.compare import Band
     from fairdial.simulate.world import World
 
@@ -49,7 +61,7 @@ def simulate(
         float | None,
         typer.Option("--target", min=0.001, max=0.1, help="The abandon rate predictive aims at."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Play a calling floor in virtual time under several laws of pacing, and compare them.
 
@@ -58,7 +70,7 @@ def simulate(
     answered when, and how long talks lasted, in the last 30 days.
     """
     from fairdial.simulate.compare import as_figures, compare
-    from fairdial.simulate.laws import laws
+    from fairdial.simulate.laws import TARGET, laws
     from fairdial.simulate.scenario import read_world
     from fairdial.simulate.world import World
 
@@ -83,7 +95,7 @@ def simulate(
         world,
         names,
         seeds=seeds,
-        target=target,
+        target=TARGET if target is None else target,
         workers=min(os.cpu_count() or 1, seeds),
         say=lambda name: err.print(f"{name} …", highlight=False),
     )
@@ -111,25 +123,22 @@ def simulate(
         "abandoned: of live answers, with what the campaign did before; ≤ 3 %: days that ended so;",
         "dials: per person connected. In brackets: what nine of ten days fell into.",
     ]
-    out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    out.print("\n".join(lines), **PLAIN)
 
 
 def _from_history(name: str) -> World:
     """The floor of a campaign, by its own history."""
-    from fairdial.app import load_rules, open_store, record_time
+    from fairdial.app import load_rules
     from fairdial.simulate.history import world_of
 
     settings = settings_in_force()
     rulebook = guarded(lambda: load_rules(settings))
 
-    async def look() -> World:
-        async with open_store(settings, lambda _: None) as store:
-            now = await record_time(settings, store)
-            async with store.transaction(durable=False) as tx:
-                return await world_of(tx, name, rulebook, now)
+    async def look(store: Store, now: Instant) -> World:
+        async with store.transaction(durable=False) as tx:
+            return await world_of(tx, name, rulebook, now)
 
-    found: World = carry_out(look())
-    return found
+    return with_store(look)
 
 
 def _share(band: Band, digits: int) -> str:

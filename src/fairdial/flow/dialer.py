@@ -100,8 +100,8 @@ class Dialer:
     _abandon_read: float = 0.0
     _swept_at: float = -math.inf
     _queued: int = 0
-    _caller_ids_left: int | None = None
-    """How many calls more the caps of the pool allow; None without one."""
+    _caller_ids_left: int = 0
+    """How many calls more the caps of the pool allow, where it has one."""
     _credit: float = 0.0
     _credit_at: float = 0.0
 
@@ -385,12 +385,13 @@ class Dialer:
         if lines is None:
             self.state = f"not dialing: {self._declined_why}"
             return
-        if self._caller_ids_left is not None:
+        pool = self.campaign.pool
+        if pool is not None and pool.calls_a_day_max is not None:
+            lines = min(lines, self._caller_ids_left)
             if not self._caller_ids_left:
-                most = self.campaign.pool.calls_a_day_max if self.campaign.pool else None
+                most = pool.calls_a_day_max
                 self.state = f"not dialing: every caller ID made its {most} calls of 24 hours"
                 return
-            lines = min(lines, self._caller_ids_left)
         snapshot = self._snapshot(attempts, sessions, lines)
         self.decision = pacing.decide(snapshot)
         self.state = self.decision.why

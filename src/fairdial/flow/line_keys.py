@@ -12,7 +12,7 @@ from fairdial.core import agent as desk
 from fairdial.core import attempt as line
 from fairdial.core import talk
 from fairdial.core import transfer as machine
-from fairdial.core.agent import AgentSession, AgentState
+from fairdial.core.agent import AgentSession
 from fairdial.core.attempt import Attempt
 from fairdial.core.ids import CallId, CampaignId, SessionId, TransferId
 from fairdial.core.inbound import InboundCall
@@ -80,11 +80,8 @@ async def send_digits(floor: Floor, session_id: SessionId, digits: str) -> None:
     """Press keys towards the person outside. What is pressed is neither logged nor kept."""
     if not 1 <= len(digits) <= KEYS_MAX or not set(digits) <= _KEYS:
         raise ImpossibleEvent(f"1 to {KEYS_MAX} keys, each of 0-9, *, #, A-D; none was pressed")
-    async with floor.store.transaction(durable=False) as tx:
-        session = await tx.glance(session_id)
-    if session is None or session.state is not AgentState.TALKING or session.call_id is None:
-        raise _nobody(session_id)
-    await floor.telephony.send_digits(session.call_id, digits)
+    _, call_id = await live_calls.talker(floor, session_id)
+    await floor.telephony.send_digits(call_id, digits)
 
 
 # --- transfer and conference ----------------------------------------------------------------------
@@ -200,7 +197,7 @@ async def pick_up(floor: Floor, session_id: SessionId, call_id: CallId) -> Agent
         call = await live_calls.held(tx, call_id)
         session = await tx.session(session_id)
         if session is None:
-            raise _nobody(session_id)
+            raise live_calls.nobody(session_id)
         if call is None or not live_calls.is_parked(call):
             raise ImpossibleEvent("this call is not parked any more; nothing was changed")
         if session.campaign_id != call.campaign_id:
@@ -232,7 +229,7 @@ async def _mute(floor: Floor, session_id: SessionId, event: desk.Event, part: Pa
     async with floor.store.transaction(durable=False) as tx:
         session = await tx.session(session_id)
         if session is None:
-            raise _nobody(session_id)
+            raise live_calls.nobody(session_id)
         moved = desk.step(session, event, floor.clock.now())
         await tx.save_session(moved, was=session)
     if moved.call_id is not None:
@@ -247,7 +244,7 @@ async def _talking(tx: Transaction, session_id: SessionId) -> tuple[AgentSession
     call = None if seen is None or seen.call_id is None else await live_calls.held(tx, seen.call_id)
     session = await tx.session(session_id)
     if session is None or call is None or session.call_id != call.id:
-        raise _nobody(session_id)
+        raise live_calls.nobody(session_id)
     if not live_calls.is_talking(call):
         raise ImpossibleEvent(f"the call is {call.state.value}; nothing was changed")
     if call.session_id != session_id:
@@ -311,7 +308,3 @@ async def _reserve(
     reserved = desk.step(session, given, floor.clock.now())
     await tx.save_session(reserved, was=session)
     return reserved
-
-
-def _nobody(session_id: SessionId) -> ImpossibleEvent:
-    return ImpossibleEvent(f"agent session {session_id} talks with nobody; nothing was changed")

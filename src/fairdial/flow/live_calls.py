@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from fairdial.core import attempt as line
 from fairdial.core import inbound as caller
 from fairdial.core import talk
+from fairdial.core.agent import AgentSession, AgentState
 from fairdial.core.attempt import Attempt, AttemptState
-from fairdial.core.ids import CallId, Instant
+from fairdial.core.ids import CallId, Instant, SessionId
 from fairdial.core.inbound import InboundCall, InboundState
+from fairdial.exceptions import ImpossibleEvent
 from fairdial.flow import call_events, inbound
 from fairdial.flow.floor import Floor
 from fairdial.ports import Transaction
@@ -26,6 +28,20 @@ async def held(tx: Transaction, call_id: CallId) -> LiveCall | None:
     if attempt is not None:
         return attempt
     return await tx.switchboard.inbound(call_id)
+
+
+async def talker(floor: Floor, session_id: SessionId) -> tuple[AgentSession, CallId]:
+    """An agent who talks, and on which call, not held. Raises `ImpossibleEvent` for another."""
+    async with floor.store.transaction(durable=False) as tx:
+        session = await tx.glance(session_id)
+    if session is None or session.state is not AgentState.TALKING or session.call_id is None:
+        raise nobody(session_id)
+    return session, session.call_id
+
+
+def nobody(session_id: SessionId) -> ImpossibleEvent:
+    """What an agent is told who asks for something about a call and has none."""
+    return ImpossibleEvent(f"agent session {session_id} talks with nobody; nothing was changed")
 
 
 def is_talking(call: LiveCall) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from fairdial.core.agent import AgentSession, AgentState
+from fairdial.core.agent import AgentSession
 from fairdial.core.ids import CallId, CampaignId, Instant, RecordingId, SessionId
 from fairdial.core.recording import CallRecording, RecordingPlan, RecordingPolicy
 from fairdial.exceptions import EngineUnavailable, FairdialError, ImpossibleEvent
+from fairdial.flow import live_calls
 from fairdial.flow.floor import Floor, about, log
 from fairdial.ports import RecordingEnded, Transaction
 
@@ -35,14 +36,14 @@ async def on_bridged(floor: Floor, call_id: CallId, session_id: SessionId) -> No
 
 async def start(floor: Floor, session_id: SessionId) -> None:
     """The agent wants this talk recorded. Raises `ImpossibleEvent` where it cannot be."""
-    session, call_id = await _talking(floor, session_id)
+    session, call_id = await live_calls.talker(floor, session_id)
     _plan(floor, session.campaign_id)
     await _start(floor, session, call_id, actor=f"agent:{session.agent_name}")
 
 
 async def pause(floor: Floor, session_id: SessionId) -> None:
     """Record silence while a card's number is told; in force when this returns."""
-    session, call_id = await _talking(floor, session_id)
+    session, call_id = await live_calls.talker(floor, session_id)
     # The engine first: whatever happens next, nothing of the card is on the tape.
     await floor.telephony.pause_recording(call_id)
     await _change(floor, session, call_id, is_paused=True)
@@ -50,14 +51,14 @@ async def pause(floor: Floor, session_id: SessionId) -> None:
 
 async def resume(floor: Floor, session_id: SessionId) -> None:
     """Record again."""
-    session, call_id = await _talking(floor, session_id)
+    session, call_id = await live_calls.talker(floor, session_id)
     await _change(floor, session, call_id, is_paused=False)
     await floor.telephony.resume_recording(call_id)
 
 
 async def stop(floor: Floor, session_id: SessionId) -> None:
     """End a recording that the agent asked for. Where all talks are recorded, it goes on."""
-    session, call_id = await _talking(floor, session_id)
+    session, call_id = await live_calls.talker(floor, session_id)
     if _plan(floor, session.campaign_id).policy is RecordingPolicy.ALL:
         raise ImpossibleEvent("every talk of this campaign is recorded; pause it for card data")
     await floor.telephony.stop_recording(call_id)
@@ -155,14 +156,6 @@ async def _finish(floor: Floor, recording: CallRecording, at: Instant, *, fault:
             return
         await tx.switchboard.save_recording(replace(ended, is_paused=now.is_paused))
         _audit(tx, ended, "recording.ended", "dialer", at)
-
-
-async def _talking(floor: Floor, session_id: SessionId) -> tuple[AgentSession, CallId]:
-    async with floor.store.transaction(durable=False) as tx:
-        session = await tx.glance(session_id)
-    if session is None or session.state is not AgentState.TALKING or session.call_id is None:
-        raise ImpossibleEvent(f"agent session {session_id} talks with nobody; nothing was changed")
-    return session, session.call_id
 
 
 def _plan(floor: Floor, campaign_id: CampaignId) -> RecordingPlan:

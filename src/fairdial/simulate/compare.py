@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 
-from fairdial.simulate.laws import laws
+from fairdial.simulate.laws import TARGET, laws
 from fairdial.simulate.world import Floor, Outcome, World
 
 SEEDS_MAX = 1_000
@@ -66,7 +66,7 @@ def compare(
     names: Sequence[str],
     *,
     seeds: int,
-    target: float | None = None,
+    target: float = TARGET,
     workers: int = 1,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
@@ -74,7 +74,7 @@ def compare(
 
     Raises `ValueError` for a law that is not known, and for less than one seed.
     """
-    known = laws() if target is None else laws(target)
+    known = laws(target)
     for name in names:
         if name not in known:
             raise ValueError(f"there is no law {name!r}; there are: {', '.join(known)}")
@@ -93,8 +93,8 @@ def compare(
     return rows
 
 
-def _play(world: World, name: str, target: float | None) -> Outcome:
-    law = (laws() if target is None else laws(target))[name]
+def _play(world: World, name: str, target: float) -> Outcome:
+    law = laws(target)[name]  # By its name: a law itself does not travel between processes.
     return Floor(world, law.pace, law.make()).run()
 
 

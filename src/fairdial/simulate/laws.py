@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from math import exp, floor
 
 from fairdial.core.campaign import DialMode, Pace
@@ -214,7 +215,11 @@ class Law:
     pace: Pace
 
 
-def laws(target: float = Pace().abandon_rate_target) -> Mapping[str, Law]:
+TARGET = Pace().abandon_rate_target
+"""The abandon rate that predictive aims at when nothing else is said."""
+
+
+def laws(target: float = TARGET) -> Mapping[str, Law]:
     """Every law there is, by its name; predictive steers for `target`."""
     plain = Pace()
     ours = {
@@ -229,15 +234,13 @@ def laws(target: float = Pace().abandon_rate_target) -> Mapping[str, Law]:
     found += [
         Law(
             name=f"vicidial {over_limit.value.replace('_', ' ')}",
-            make=lambda over_limit=over_limit: Vicidial(  # type: ignore[misc]  # a bound default
-                VicidialSettings(over_limit=over_limit)
-            ),
+            make=partial(Vicidial, VicidialSettings(over_limit=over_limit)),
             pace=plain,
         )
         for over_limit in OverLimit
     ]
     found += [
-        Law(name="issabel", make=lambda: _issabel(overcommits=False), pace=plain),
-        Law(name="issabel overcommit", make=lambda: _issabel(overcommits=True), pace=plain),
+        Law(name="issabel", make=partial(_issabel, overcommits=False), pace=plain),
+        Law(name="issabel overcommit", make=partial(_issabel, overcommits=True), pace=plain),
     ]
     return {law.name: law for law in found}

@@ -319,29 +319,27 @@ class Floor:
         fate = self._fate()
         call = _Call(fate, self.now)
         self.ringing[id(call)] = call
+        call.is_person = fate.who < self.person_rate
+        after_s, kind = self._course(fate)
+        self._at(self.now + after_s, kind, call)
+
+    def _course(self, fate: _Fate) -> tuple[float, _Kind]:
+        """When and how a call that is placed now leaves the air."""
+        world, past = self.world, self.past
         persons, machines = self.person_rate, self.machine_rate
-        ring_out = fate.setup_s + self.world.ring_s
-        if fate.who < persons and self.world.past_answers_s:
-            call.is_person = True
-            answer = self.past.choice(self.world.past_answers_s)
-            self._at(self.now + answer, _Kind.PICKED_UP, call)
-            return
-        if fate.who >= persons + machines and self.world.past_ends_s:
-            ends = self.past.choice(self.world.past_ends_s)
-            self._at(self.now + ends, _Kind.ENDED_UNANSWERED, call)
-            return
-        if fate.who < persons:
-            call.is_person = True
-            answer = fate.setup_s + fate.person_ring_s
-        elif fate.who < persons + machines:
-            answer = fate.setup_s + fate.machine_ring_s
-        else:
+        ring_out = fate.setup_s + world.ring_s
+        if fate.who >= persons + machines:
+            if world.past_ends_s:
+                return past.choice(world.past_ends_s), _Kind.ENDED_UNANSWERED
             lost = 1.0 - (1.0 - fate.who) / max(1e-9, 1.0 - persons - machines)
-            fails = lost < self.world.busy_rate + self.world.failed_rate
-            self._at(self.now + (fate.fail_s if fails else ring_out), _Kind.ENDED_UNANSWERED, call)
-            return
-        kind = _Kind.PICKED_UP if answer < ring_out else _Kind.ENDED_UNANSWERED
-        self._at(self.now + min(answer, ring_out), kind, call)
+            fails = lost < world.busy_rate + world.failed_rate
+            return fate.fail_s if fails else ring_out, _Kind.ENDED_UNANSWERED
+        if fate.who < persons and world.past_answers_s:
+            return past.choice(world.past_answers_s), _Kind.PICKED_UP
+        answer = fate.setup_s + (fate.person_ring_s if fate.who < persons else fate.machine_ring_s)
+        if answer < ring_out:
+            return answer, _Kind.PICKED_UP
+        return ring_out, _Kind.ENDED_UNANSWERED
 
     def _happen(self, kind: _Kind, whose: _Call | _Agent | None) -> None:
         if isinstance(whose, _Call):

@@ -283,14 +283,10 @@ class PhonePage:
             else f"{legible(picture.transfer.to)}: {picture.transfer.state.value}",
             destinations=tuple(legible(name) for name in campaign.transfer),
             records=None if campaign.recording is None else campaign.recording.policy,
-            recording="off"
-            if picture.recording is None
-            else "paused"
-            if picture.recording.is_paused
-            else "on",
-            notice=campaign.recording.notice
-            if campaign.recording is not None and picture.recording is not None
-            else "",
+            recording=_recording(picture),
+            notice=""
+            if campaign.recording is None or picture.recording is None
+            else campaign.recording.notice,
             may_leave_message=picture.may_leave_message,
             person=None
             if session.call_id is None
@@ -300,6 +296,12 @@ class PhonePage:
             or tuple(d for d in Disposition if d is not Disposition.NO_DISPOSITION),
             window=self._windows.get(session.id),
         )
+
+
+def _recording(picture: AgentPicture) -> Literal["off", "on", "paused"]:
+    if picture.recording is None:
+        return "off"
+    return "paused" if picture.recording.is_paused else "on"
 
 
 def add_phone_page(app: FastAPI, page: PhonePage) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
-import aioice.ice
 import pytest
-from tests.adapters.webrtc.cast import HERE, Browser, Engine, wave_frames
+from tests.adapters.webrtc.cast import Browser, Engine, OpenBrowser, browsers, wave_frames
 
 from fairdial.core.ids import AttemptId, SessionId
 from fairdial.exceptions import EngineUnavailable
@@ -28,22 +27,12 @@ from .sip_cast import Ear, Line, OpenEar, OpenLine, PlaySipp, permit
 
 pytestmark = pytest.mark.wire
 
-OpenBrowser = Callable[[float], Browser]
-
 
 @pytest.fixture
 async def browser(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenBrowser]:
     """Opens browsers that say a tone, and closes them in the end."""
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_wanted: [HERE])
-    opened: list[Browser] = []
-
-    def open_one(hertz: float) -> Browser:
-        opened.append(Browser(hertz))
-        return opened[-1]
-
-    yield open_one
-    for window in opened:
-        await window.close()
+    async with browsers(monkeypatch) as opened:
+        yield opened
 
 
 async def _connect(line: Line, window: Browser, session: SessionId) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fractions
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import aioice.ice
 import numpy as np
 import pytest
 from aiortc import (
@@ -23,6 +25,24 @@ from fairdial.media import g711, rtp
 from fairdial.media.rtp import RtpPacket
 
 HERE = "127.0.0.1"
+
+
+OpenBrowser = Callable[[float], "Browser"]
+
+
+@contextlib.asynccontextmanager
+async def browsers(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OpenBrowser]:
+    """Opens browsers that say a tone, on this machine alone, and closes them in the end."""
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_wanted: [HERE])
+    opened: list[Browser] = []
+
+    def open_one(hertz: float) -> Browser:
+        opened.append(Browser(hertz))
+        return opened[-1]
+
+    yield open_one
+    for window in opened:
+        await window.close()
 
 
 class Tone(AudioStreamTrack):

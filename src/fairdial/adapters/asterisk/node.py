@@ -261,6 +261,22 @@ class Node:
         finally:
             self._arrivals.pop(channel_id, None)
 
+    async def open_media(self, channel_id: str, *, to: str, app: str) -> None:
+        """A channel in our application that speaks plain RTP, mu-law, with `to` (`ip:port`).
+
+        Raises `AriRefused` or `EngineUnavailable`.
+        """
+        asking = self.ask(
+            "POST",
+            "channels/externalMedia",
+            channelId=channel_id,
+            app=app,
+            external_host=to,
+            format="ulaw",
+            direction="both",
+        )
+        await self.arrival(channel_id, asking)
+
     # --- what it says -----------------------------------------------------------------------------
 
     def _on_event(self, said: Said) -> None:

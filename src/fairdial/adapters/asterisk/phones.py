@@ -158,18 +158,8 @@ class BrowserLeg(PhoneLeg):
         self.node.owners[self.channel] = self
         path = f"channels/{self.channel}"
         try:
-            await self.node.arrival(
-                self.channel,
-                self.node.ask(
-                    "POST",
-                    "channels/externalMedia",
-                    channelId=self.channel,
-                    app=settings.app,
-                    external_host=f"{settings.media_ip}:{port}",
-                    format="ulaw",
-                    direction="both",
-                ),
-            )
+            here = f"{settings.media_ip}:{port}"
+            await self.node.open_media(self.channel, to=here, app=settings.app)
             ip, theirs = [
                 (await self.node.ask("GET", f"{path}/variable", variable=name))["value"]
                 for name in ("UNICASTRTP_LOCAL_ADDRESS", "UNICASTRTP_LOCAL_PORT")

@@ -53,18 +53,7 @@ class Tap(asyncio.DatagramProtocol):
                         snoopId=snoop,
                     ),
                 ),
-                node.arrival(
-                    media,
-                    node.ask(
-                        "POST",
-                        "channels/externalMedia",
-                        channelId=media,
-                        app=app,
-                        external_host=f"{ip}:{port}",
-                        format="ulaw",
-                        direction="both",
-                    ),
-                ),
+                node.open_media(media, to=f"{ip}:{port}", app=app),
                 node.ask("POST", f"bridges/{self._name}", type="mixing"),
             )
             path = f"bridges/{self._name}/addChannel"

@@ -53,7 +53,6 @@ from fairdial.ports import (
 __all__ = ["AsteriskSettings", "AsteriskTelephony"]
 
 _KEYS = re.compile(r"[0-9*#A-D]{1,64}", re.ASCII)
-LOOPBACK = "127.0.0.1"
 _STOP_S = 4.0
 _EVENTS_MAX = 50_000
 """Events that the flow does not read. Beyond that it is stuck, and dialing must end."""
@@ -78,7 +77,7 @@ class AsteriskTelephony:
         self._board: Board | None = None
         self._tapes = Tapes(clock, tell=self._put)
         self._browsers = Browsers(
-            browsers or WebRtcSettings(data_dir=settings.data_dir, ip=LOOPBACK),
+            browsers or WebRtcSettings(data_dir=settings.data_dir),
             self,
             settings.media_ip,
         )

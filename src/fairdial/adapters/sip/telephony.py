@@ -122,7 +122,7 @@ class SipTelephony:
             ),
         )
         self._browsers = Browsers(
-            browsers or WebRtcSettings(data_dir=settings.data_dir, ip=GATEWAY_IP),
+            browsers or WebRtcSettings(data_dir=settings.data_dir),
             _BrowserLegs(self._command),
             GATEWAY_IP,
         )

@@ -22,7 +22,7 @@ class WebRtcSettings:
 
     data_dir: Path
     """Where the gateway's own log is kept."""
-    ip: str
+    ip: str = "127.0.0.1"
     """The IPv4 address of this machine that browsers send their audio to."""
     stun_url: str | None = None
     """`stun:host:port`, for a machine that does not know its own address."""
