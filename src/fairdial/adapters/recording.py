@@ -36,6 +36,9 @@ PART = ".part"
 
 _DRIFT_MAX = 800
 """Samples, 100 ms: further from its arrival no audio is laid, whatever its timestamp says."""
+_BEHIND_MAX = 25
+"""Packets in a row, half a second of them, that are laid before they came; then the sender's clock
+has moved, and not we who read late."""
 _LATE = g711.SAMPLE_RATE // 2
 """Samples: audio that comes later than half a second is not recorded."""
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
@@ -121,13 +124,15 @@ class Tape:
 class _Track:
     """What one speaker says, each packet at its place in time."""
 
-    __slots__ = ("_channel", "_recording", "_seen", "_shift", "_ssrc")
+    __slots__ = ("_behind", "_channel", "_recording", "_seen", "_shift", "_ssrc")
 
     def __init__(self, recording: Recording, channel: int) -> None:
         self._recording = recording
         self._channel = channel
         self._ssrc = -1
         self._shift = 0
+        self._behind = 0
+        """Packets in a row whose place lies well before they came."""
         self._seen: dict[int, None] = {}
 
     def hear(self, audio: bytes, *, timestamp: int, ssrc: int, at: float) -> None:
@@ -138,9 +143,10 @@ class _Track:
         # The audio of a packet was spoken before it came.
         came = recording.position(at) - len(audio)
         position = (timestamp + self._shift) % _WORD
-        if ssrc != self._ssrc or abs(position - came) > _DRIFT_MAX:
+        if ssrc != self._ssrc or self._has_drifted(position - came):
             self._ssrc = ssrc
             self._shift = came - timestamp
+            self._behind = 0
             position = came
             self._seen.clear()
         if timestamp in self._seen:
@@ -149,6 +155,17 @@ class _Track:
         if len(self._seen) > _SEEN_MAX:
             del self._seen[next(iter(self._seen))]
         recording.gathered.append((self._channel, position, audio))
+
+    def _has_drifted(self, ahead: int) -> bool:
+        """Whether a place that lies so many samples after the packet came is wrong by now.
+
+        No packet comes before it was spoken. Many may be read late together, when this process had
+        no turn for a moment: their places are right, and the next ones come in time again.
+        """
+        if ahead > _DRIFT_MAX or ahead < -_LATE:
+            return True
+        self._behind = self._behind + 1 if ahead < -_DRIFT_MAX else 0
+        return self._behind > _BEHIND_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,44 @@ def test_both_channels_stay_in_step_through_loss_reordering_and_doubles(
         ]
 
 
+def recorded(came: list[tuple[int, float]], folder: Path, writer: Writer) -> list[bool]:
+    """Which frames of two seconds have sound: packets by their number and when they were read."""
+    told = Told()
+    tape = Recording(writer, folder / "a.wav", 0.0, told)
+    track = tape.track("caller", is_ours=False)
+    for n, at in came:
+        track.hear(WORD, timestamp=7777 + 160 * n, ssrc=1, at=at)
+    tape.stop(2.0)
+    left, _ = channels(told.wait().path)
+    frames = left.reshape(-1, g711.FRAME_SAMPLES)
+    assert {abs(int(sample)) for sample in left} <= {0, LEVEL}, "nothing was laid twice"
+    return [bool(frame.any()) for frame in frames]
+
+
+@pytest.mark.parametrize("stall_s", [0.12, 0.3, 0.48])
+def test_packets_that_are_read_late_together_keep_their_places(
+    writer: Writer, tmp_path: Path, stall_s: float
+) -> None:
+    """This process had no turn for a moment: what came meanwhile is read in one go."""
+    came = []
+    for n in range(100):
+        at = (n + 1) * g711.FRAME_S
+        came.append((n, 0.5 + stall_s if 0.5 < at < 0.5 + stall_s else at))
+    assert recorded(came, tmp_path, writer) == [True] * 100
+
+
+def test_a_sender_whose_clock_stood_still_is_laid_where_it_came(
+    writer: Writer, tmp_path: Path
+) -> None:
+    """Its timestamps go on from where they were, 0.3 s later: soon they are believed no more."""
+    came = [(n, (n + 1 + (15 if n >= 20 else 0)) * g711.FRAME_S) for n in range(80)]
+    sound = recorded(came, tmp_path, writer)
+    # Half a second of packets until then; from there on each lies where it came.
+    assert sound[:45] == [True] * 45
+    assert sound[61:95] == [True] * 34
+    assert sum(sound) == 80
+
+
 def test_a_pause_is_silence_of_its_length(writer: Writer, tmp_path: Path) -> None:
     told = Told()
     tape = Recording(writer, tmp_path / "a.wav", 0.0, told)
