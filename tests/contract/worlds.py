@@ -45,6 +45,10 @@ from fairdial.ports import (
 from .exchange import VOICES, Caller, End, Exchange, voices_in
 
 WITHIN_S = 15.0
+EARS_S = 0.6
+"""So much of what was heard an ear goes by, at most."""
+NO_TURN_S = 0.08
+"""A sleep of 20 ms that takes so long shows that this process had no turn."""
 CAUSE_OF = {
     486: EndCause.BUSY,
     404: EndCause.INVALID,
@@ -423,10 +427,19 @@ class WireWorld(World):
         return heard
 
     async def settle(self) -> None:
-        await asyncio.sleep(0.1)
+        await self.live_on(0.1)
 
     async def live_on(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        # This process is everybody's mouth: while it has no turn, all of them fall silent, and what
+        # is heard of that is none of the engine's doing. Then the time begins anew, and is no
+        # shorter than what ears remember.
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        limit = begun + WITHIN_S
+        while (before := loop.time()) < begun + seconds:
+            await asyncio.sleep(0.02)
+            if loop.time() - before > NO_TURN_S and before < limit:
+                begun = loop.time() + max(0.0, EARS_S - seconds)
 
     def rang(self, granted: Permit) -> int:
         return len(self.exchange.ends.get(granted.number, ()))
