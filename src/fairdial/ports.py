@@ -57,6 +57,7 @@ from fairdial.core.ledger import (
     RestrictionRecord,
 )
 from fairdial.core.monitor import Monitor
+from fairdial.core.outcome import Disposition
 from fairdial.core.permit import Permit, Refusal
 from fairdial.core.proof import KeptJudgement, KeptRulebook, RecordItem
 from fairdial.core.recording import CallRecording
@@ -67,6 +68,7 @@ from fairdial.core.registry import (
     RegistryOrder,
     RegistrySetup,
 )
+from fairdial.core.score import Example
 from fairdial.core.transfer import Transfer
 
 
@@ -1106,6 +1108,14 @@ class Transaction(Protocol):
         self, campaign_id: CampaignId, after: LeadId | None, *, most: int
     ) -> list[Lead]:
         """The next leads of a campaign that are not finished, in the order of their ids."""
+
+    async def finished_leads(
+        self, campaign_id: CampaignId, goal: Disposition, *, most: int
+    ) -> list[Example]:
+        """The newest leads that were dialed to their end, oldest first, for `core.score`."""
+
+    async def save_scores(self, campaign_id: CampaignId, steps: Mapping[LeadId, int]) -> int:
+        """Give leads that are not finished the step of their score; says how many moved."""
 
     async def count_attempt(self, lead_id: LeadId) -> int:
         """A lead was dialed once more; says how often now."""

@@ -75,13 +75,13 @@ def test_a_machine_that_an_agent_heard_is_tried_again_like_no_answer() -> None:
 
 
 def test_what_was_not_dialed_is_due_again_at_once() -> None:
-    assert next_step(Outcome.NOT_DIALED) == Again(at=NOW, why="was not dialed")
+    assert next_step(Outcome.NOT_DIALED) == Again(at=NOW, why="was not dialed", is_callback=None)
 
 
 def test_an_agreed_callback_is_due_at_its_time() -> None:
     at = NOW + timedelta(days=1)
     step = next_step(Outcome.CONNECTED, Disposition.CALLBACK, callback_at=at)
-    assert step == Again(at=at, why="callback agreed")
+    assert step == Again(at=at, why="callback agreed", is_callback=True)
 
 
 @pytest.mark.parametrize("disposition", [Disposition.SALE, Disposition.NOT_INTERESTED])

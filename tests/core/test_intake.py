@@ -28,7 +28,7 @@ from fairdial.core.lead import ConsentKind, LineType, Party, StatedLocation
 HEADER = (
     "Phone", "Name", "State", "Zip", "Time Zone", "Country", "Contact", "Business", "Consent",
     "Consent Date", "Last Purchase Date", "Last Inquiry", "Contract End Date", "Do not contact by",
-    "Age",
+    "Age", "Priority", "Lead Score",
 )  # fmt: skip
 PERSON = {"Phone": "(212) 555-0142", "Name": "Rosa Vale"}
 
@@ -87,6 +87,36 @@ def test_a_row_with_only_a_number_leaves_everything_else_unknown() -> None:
         consent_on=None,
         row=2,
     )
+
+
+@pytest.mark.parametrize(
+    ("priority", "score", "place"),
+    [
+        ("", "", 50),
+        ("9", "", 90),
+        ("0", "", 0),
+        ("3.0", "100", 39),
+        ("", "7.5", 50),
+        ("", "40", 54),
+    ],
+)
+def test_priority_and_score_are_the_place_in_the_hopper(
+    priority: str, score: str, place: int
+) -> None:
+    found = read(Priority=priority, Lead_Score=score)
+    assert isinstance(found, NewLead), found
+    assert found.rank == place
+    assert not found.attributes
+
+
+@pytest.mark.parametrize("cell", ["high", "10", "-1", "4.5", "٣"])
+def test_a_priority_that_cannot_be_read_rejects_the_row(cell: str) -> None:
+    assert "is no whole number from 0 to 9" in why(Priority=cell)
+
+
+@pytest.mark.parametrize("cell", ["A", "101", "-3", "100.5", "0,7", "1e2", "nan%", "."])
+def test_a_score_that_cannot_be_read_rejects_the_row(cell: str) -> None:
+    assert "is no number from 0 to 100" in why(Lead_Score=cell)
 
 
 @pytest.mark.parametrize(

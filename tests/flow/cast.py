@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -37,7 +37,7 @@ from fairdial.core.ids import (
     SessionId,
 )
 from fairdial.core.intake import NewLead
-from fairdial.core.lead import Lead, LineType, Party, StatedLocation
+from fairdial.core.lead import RANK_USUAL, Lead, LineType, Party, StatedLocation
 from fairdial.core.outcome import Outcome
 from fairdial.core.permit import Refusal
 from fairdial.core.registry import RegistryForm, RegistryOrder
@@ -96,29 +96,27 @@ class Stage:
     lease: Lease
     _row: int = field(default=1)
 
-    async def lead(self, number: str, *, state: str = "NY", company: str | None = None) -> Lead:
-        """A lead in the hopper, claimed and ready to be judged; a business if it has a company."""
-        self._row += 1
-        new = NewLead(
-            number=E164(number),
-            name="Casey Example",
-            location=StatedLocation(state=state or None),
-            party=Party.BUSINESS if company else Party.CONSUMER,
-            line_type=LineType.LANDLINE,
-            consent=None,
-            consent_on=None,
-            attributes={"company": company} if company else {},
-            row=self._row,
-        )
+    async def add_list(self, rows: Iterable[NewLead]) -> None:
+        """Leads that are due now, as a list brings them."""
         async with self.store.transaction() as tx:
             await tx.add_list(
                 ListId(self.floor.ids.new()),
                 self.campaign,
-                [(LeadId(self.floor.ids.new()), new)],
-                source="test.csv",
+                [(LeadId(self.floor.ids.new()), row) for row in rows],
+                source="people.csv",
                 rejected=0,
                 now=self.clock.now(),
             )
+
+    async def lead(self, number: str, *, state: str = "NY", company: str | None = None) -> Lead:
+        """A lead in the hopper, claimed and ready to be judged; a business if it has a company."""
+        self._row += 1
+        new = replace(
+            a_person(number, row=self._row, attributes={"company": company} if company else {}),
+            location=StatedLocation(state=state or None),
+            party=Party.BUSINESS if company else Party.CONSUMER,
+        )
+        await self.add_list([new])
         async with self.store.transaction() as tx:
             leads = await tx.claim_due(self.campaign.id, most=100, now=self.clock.now())
         return next(lead for lead in leads if lead.number == number)
@@ -192,6 +190,24 @@ class Stage:
         """Change rows by SQL, for what no flow of ours would do."""
         async with self.store._connection() as conn:
             await conn.execute(statement, values)
+
+
+def a_person(
+    number: str, *, row: int, rank: int = RANK_USUAL, attributes: Mapping[str, str] | None = None
+) -> NewLead:
+    """Somebody in New York with a landline who consented to nothing."""
+    return NewLead(
+        number=E164(number),
+        name="Casey Example",
+        location=StatedLocation(state="NY"),
+        party=Party.CONSUMER,
+        line_type=LineType.LANDLINE,
+        consent=None,
+        consent_on=None,
+        attributes=attributes or {},
+        rank=rank,
+        row=row,
+    )
 
 
 def a_campaign(**changes: object) -> Campaign:

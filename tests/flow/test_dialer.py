@@ -9,16 +9,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.flow.cast import MORNING, Stage
+from tests.flow.cast import MORNING, Stage, a_person
 
 from fairdial.adapters.clocks import SandboxClock
 from fairdial.adapters.memory.telephony import MemoryTelephony
 from fairdial.core.agent import AgentState
 from fairdial.core.attempt import EndCause
 from fairdial.core.campaign import DialMode, Pace
-from fairdial.core.ids import E164, AttemptId, LeadId, ListId
-from fairdial.core.intake import NewLead
-from fairdial.core.lead import LineType, Party, StatedLocation
+from fairdial.core.ids import AttemptId
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.exceptions import CampaignBusy, EngineUnavailable
 from fairdial.flow import agent_desk
@@ -103,29 +101,7 @@ async def grown(count: Callable[[], int], *, by: int) -> None:
 
 
 async def load(stage: Stage) -> None:
-    rows = [
-        NewLead(
-            number=E164(number),
-            name="Casey Example",
-            location=StatedLocation(state="NY"),
-            party=Party.CONSUMER,
-            line_type=LineType.LANDLINE,
-            consent=None,
-            consent_on=None,
-            attributes={},
-            row=row,
-        )
-        for row, number in enumerate(NUMBERS, start=2)
-    ]
-    async with stage.store.transaction() as tx:
-        await tx.add_list(
-            ListId(stage.floor.ids.new()),
-            stage.campaign,
-            [(LeadId(stage.floor.ids.new()), row) for row in rows],
-            source="people.csv",
-            rejected=0,
-            now=MORNING,
-        )
+    await stage.add_list(a_person(number, row=row) for row, number in enumerate(NUMBERS, start=2))
 
 
 async def test_every_lead_is_called_once_and_the_record_holds(stage: Stage, dialer: Dialer) -> None:

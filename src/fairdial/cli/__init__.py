@@ -18,6 +18,7 @@ from fairdial.cli.ledger import consent_cli, emergency_cli, facts_cli
 from fairdial.cli.recordings import recordings_cli
 from fairdial.cli.registry import registry_cli
 from fairdial.cli.rules import rules_cli
+from fairdial.cli.score import score
 from fairdial.cli.shell import EXIT_INTERRUPTED, EXIT_OUR_FAULT, err, out
 from fairdial.cli.simulate import simulate
 
@@ -29,7 +30,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (demo, run, simulate, carrier, suppress, explain, preflight, abandonment):
+for command in (demo, run, score, simulate, carrier, suppress, explain, preflight, abandonment):
     cli.command()(command)
 cli.add_typer(asterisk_cli, name="asterisk")
 cli.add_typer(audit_cli, name="audit")

@@ -56,6 +56,14 @@ def bench_pacing(
     )
 
 
+@bench_cli.command("order")
+def bench_order() -> None:
+    """Sales in the first fifth of the calls when leads are scored, on a bank's real campaign."""
+    from fairdial.bench.order import run as bench
+
+    print_json(bench())
+
+
 @bench_cli.command("floor")
 def bench_floor(
     agents: Annotated[int, typer.Option("--agents", min=1, max=200)] = 30,

@@ -24,6 +24,8 @@ class Again:
 
     at: Instant
     why: str
+    is_callback: bool | None = False
+    """Whether the time was agreed with the person; None leaves it as it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +42,13 @@ def after_refusal(refusal: Refusal) -> NextStep:
     """Time alone may mend it: come back then. Otherwise the lead is finished, and says why."""
     rules = ", ".join(verdict.rule for verdict in refusal.reasons) or "no rule applies"
     if refusal.next_allowed_at is not None:
-        return Again(at=refusal.next_allowed_at, why=f"refused by {rules}")
+        return Again(at=refusal.next_allowed_at, why=f"refused by {rules}", is_callback=None)
     return Finished(why=f"refused by {rules}")
 
 
 def without_caller_id(now: Instant) -> NextStep:
     """Every caller ID is at its cap: nothing rang, so the lead is as it was."""
-    return Again(at=now, why="no caller ID was free")
+    return Again(at=now, why="no caller ID was free", is_callback=None)
 
 
 def after_attempt(
@@ -64,11 +66,11 @@ def after_attempt(
         return _after_talk(disposition)
     if outcome is Outcome.CONNECTED and disposition is not Disposition.MACHINE:
         if disposition is Disposition.CALLBACK and callback_at is not None:
-            return Again(at=callback_at, why="callback agreed")
+            return _callback(callback_at)
         return _after_talk(disposition)
     if outcome is Outcome.NOT_DIALED:
         # Nothing rang, so nothing is used up: back to the hopper as it was.
-        return Again(at=now, why="was not dialed")
+        return Again(at=now, why="was not dialed", is_callback=None)
     seen = Outcome.NO_ANSWER if outcome is Outcome.CONNECTED else outcome
     rule = plan.rules.get(seen)
     if rule is None and seen is Outcome.MACHINE:
@@ -85,7 +87,7 @@ def after_inbound(disposition: Disposition | None, callback_at: Instant | None) 
     """The next step of a lead who called us; None leaves the lead as it is."""
     match disposition:
         case Disposition.CALLBACK:
-            return None if callback_at is None else Again(at=callback_at, why="callback agreed")
+            return None if callback_at is None else _callback(callback_at)
         case (
             Disposition.SALE
             | Disposition.NOT_INTERESTED
@@ -97,6 +99,10 @@ def after_inbound(disposition: Disposition | None, callback_at: Instant | None) 
             return None
         case _:
             assert_never(disposition)
+
+
+def _callback(at: Instant) -> Again:
+    return Again(at=at, why="callback agreed", is_callback=True)
 
 
 def _after_talk(disposition: Disposition | None) -> NextStep:

@@ -18,7 +18,7 @@ from enum import StrEnum
 from fairdial.core.facts import Relationship, RelationshipKind, Restriction
 from fairdial.core.ids import E164
 from fairdial.core.jurisdiction import is_zone
-from fairdial.core.lead import ConsentKind, LineType, Party, StatedLocation
+from fairdial.core.lead import RANK_USUAL, ConsentKind, LineType, Party, StatedLocation, rank
 from fairdial.core.number import NumberFault, is_nanp, parse_e164
 
 COLUMNS_MAX = 200
@@ -56,6 +56,8 @@ class Role(StrEnum):
     RESTRICTION = "restriction"
     COMPANY = "company"
     EXTERNAL_ID = "external_id"
+    PRIORITY = "priority"
+    SCORE = "score"
     REJECT_NOTE = "reject_note"
     """Written by our own reject file beside the original columns; ignored when it comes back."""
 
@@ -109,6 +111,8 @@ ACCEPTED_NAMES: Mapping[Role, tuple[str, ...]] = {
     Role.EXTERNAL_ID: (
         "external id", "id", "customer id", "crm id", "lead id", "record id", "account id",
     ),
+    Role.PRIORITY: ("priority", "lead priority", "call priority"),
+    Role.SCORE: ("score", "lead score", "propensity"),
     Role.REJECT_NOTE: REJECT_NOTE_HEADER,
 }  # fmt: skip
 """The headers that we know for each role, best first; case, spaces, `_` and `-` do not matter."""
@@ -203,6 +207,8 @@ class RejectKind(StrEnum):
     CONSENT = "consent"
     RELATIONSHIP = "relationship"
     RESTRICTION = "restriction"
+    ORDER = "order"
+    """A priority or a score that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +226,8 @@ class NewLead:
     """The dealings that the row names, one of a kind."""
     restrictions: tuple[Restriction, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
+    rank: int = RANK_USUAL
+    """Its place in the hopper, by the list's priority and score (`lead.rank`)."""
     row: int
     """The line of the file on which the row begins; the header is usually line 1."""
 
@@ -403,6 +411,7 @@ class _Reading:
             consent, consent_on = self._consent()
             relationships = self._relationships()
             restrictions = self._restrictions()
+            place = self._rank()
             name = self._name()
         except _FaultError as fault:
             return RejectedRow(line=self.row, kind=fault.kind, why=fault.why, original=self.cells)
@@ -420,6 +429,7 @@ class _Reading:
             relationships=relationships,
             restrictions=restrictions,
             attributes=attributes,
+            rank=place,
             row=self.row,
         )
 
@@ -538,6 +548,21 @@ class _Reading:
                 )
             found.append(_RESTRICTIONS[key])
         return tuple(sorted(set(found)))
+
+    def _rank(self) -> int:
+        """Where the list wants the lead in the hopper."""
+        priority, score = self._cell(Role.PRIORITY), self._cell(Role.SCORE)
+        if priority and not re.fullmatch(r"[0-9](\.0)?", priority):
+            raise _FaultError(
+                RejectKind.ORDER,
+                f"the priority {shown(priority)} is no whole number from 0 to 9 (9 is first).",
+            )
+        if score and not re.fullmatch(r"100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?|\.[0-9]+", score):
+            raise _FaultError(
+                RejectKind.ORDER,
+                f"the score {shown(score)} is no number from 0 to 100 (100 is the likeliest).",
+            )
+        return rank(int(float(priority)) if priority else None, float(score) if score else None)
 
     def _name(self) -> str:
         parts = (self._cell(Role.FIRST_NAME), self._cell(Role.LAST_NAME))

@@ -8,6 +8,23 @@ from enum import StrEnum
 
 from fairdial.core.ids import E164, CampaignId, Instant, LeadId, ListId
 
+PRIORITY_USUAL = 5
+"""The priority of a lead whose list names none; 0 is last, 9 is first."""
+SCORE_STEPS = 10
+"""Scores order the leads of one priority in so many steps, 0 to 9."""
+RANK_USUAL = PRIORITY_USUAL * SCORE_STEPS
+
+
+def rank(priority: int | None, score: float | None) -> int:
+    """A lead's place in the hopper, 0 to 99: priority (0 to 9), then score (0 to 100).
+
+    Of the leads that are due, callbacks come first, then the higher rank, then what is due longest:
+    a lead that was never dialed is due since its list came, a retry since the end of its wait.
+    """
+    named = PRIORITY_USUAL if priority is None else max(0, min(9, priority))
+    step = 0 if score is None else max(0, min(SCORE_STEPS - 1, int(score / SCORE_STEPS)))
+    return named * SCORE_STEPS + step
+
 
 class LeadState(StrEnum):
     """Where a lead stands between attempts."""
@@ -74,6 +91,10 @@ class Lead:
     """What segmentation and scripts use: age, job, … as the list had them."""
     state: LeadState = LeadState.DUE
     due_at: Instant
+    rank: int = RANK_USUAL
+    """Its place in the hopper, 0 to 99, as `rank` makes it; higher is sooner."""
+    is_callback: bool = False
+    """Due at a time that was agreed with the person; before everything else."""
     attempts: int = 0
     """How often this lead was dialed."""
     row: int

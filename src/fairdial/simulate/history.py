@@ -10,6 +10,7 @@ from fairdial.core.ids import Instant
 from fairdial.core.rulebook import Rulebook
 from fairdial.exceptions import SettingsError
 from fairdial.flow.abandonment import measure_abandonment
+from fairdial.flow.campaigns import campaign_named
 from fairdial.ports import Transaction
 from fairdial.simulate.world import World
 
@@ -21,11 +22,7 @@ AGENTS = 10
 
 async def world_of(tx: Transaction, name: str, rulebook: Rulebook, now: Instant) -> World:
     """The floor of a campaign. Raises `SettingsError` for one that is not known, or too young."""
-    campaigns = await tx.all_campaigns()
-    campaign = next((one for one in campaigns if one.name == name), None)
-    if campaign is None:
-        names = ", ".join(repr(one.name) for one in campaigns[:10]) or "none"
-        raise SettingsError(f"there is no campaign {name!r}; there are: {names}")
+    campaign = await campaign_named(tx, name)
     past = await tx.history(campaign.id, now)
     answers = tuple(call.elapsed_s for call in past if call.picked_up)
     if len(past) < CALLS_MIN or not answers:

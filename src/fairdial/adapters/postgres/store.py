@@ -66,6 +66,7 @@ from fairdial.core.registry import (
     RegistryCopy,
     RegistrySetup,
 )
+from fairdial.core.score import Example
 from fairdial.exceptions import CampaignBusy, Overtaken, StoreUnavailable, WrongInstallation
 from fairdial.ports import (
     Figures,
@@ -308,7 +309,8 @@ class PostgresTransaction:
             self._conn.cursor() as cursor,
             cursor.copy(
                 "COPY lead (id, campaign_id, list_id, number, name, zone, postal, region, country,"
-                " party, line_type, attributes, state, due_at, row) FROM STDIN"
+                " party, line_type, attributes, state, due_at, rank, row)"
+                " FROM STDIN"
             ) as copy,
         ):
             for lead_id, lead in kept:
@@ -329,6 +331,7 @@ class PostgresTransaction:
                         Jsonb(dict(lead.attributes)),
                         LeadState.DUE.value,
                         now,
+                        lead.rank,
                         lead.row,
                     )
                 )
@@ -778,7 +781,10 @@ class PostgresTransaction:
 
     async def claim_due(self, campaign_id: CampaignId, *, most: int, now: Instant) -> list[Lead]:
         rows = await self._all("claim_due_leads", campaign_id=campaign_id, most=most, now=now)
-        return sorted((_lead(row) for row in rows), key=lambda lead: (lead.due_at, lead.row))
+        return sorted(
+            (_lead(row) for row in rows),
+            key=lambda lead: (not lead.is_callback, -lead.rank, lead.due_at, lead.row),
+        )
 
     async def return_claimed(self, campaign_id: CampaignId) -> int:
         return len(await self._all("return_claimed_leads", campaign_id=campaign_id))
@@ -796,13 +802,36 @@ class PostgresTransaction:
         rows = await self._all("leads_after", campaign_id=campaign_id, after=after, most=most)
         return [_lead(row) for row in rows]
 
+    async def finished_leads(
+        self, campaign_id: CampaignId, goal: Disposition, *, most: int
+    ) -> list[Example]:
+        rows = await self._all(
+            "finished_leads", campaign_id=campaign_id, goal=goal.value, most=most
+        )
+        return [
+            Example(attributes=row["attributes"], is_goal=row["is_goal"]) for row in reversed(rows)
+        ]
+
+    async def save_scores(self, campaign_id: CampaignId, steps: Mapping[LeadId, int]) -> int:
+        moved = await self._all(
+            "save_scores", campaign_id=campaign_id, ids=list(steps), steps=list(steps.values())
+        )
+        return len(moved)
+
     async def count_attempt(self, lead_id: LeadId) -> int:
         return int((await self._one("count_attempt", id=lead_id))["attempts"])
 
     async def save_next_step(self, lead_id: LeadId, step: NextStep) -> None:
         gone = f"lead {lead_id} is not claimed any more"
         if isinstance(step, Again):
-            await self._expect("lead_again", gone, id=lead_id, due_at=step.at, why=step.why)
+            await self._expect(
+                "lead_again",
+                gone,
+                id=lead_id,
+                due_at=step.at,
+                why=step.why,
+                is_callback=step.is_callback,
+            )
         else:
             await self._expect("lead_finished", gone, id=lead_id, why=step.why)
 
@@ -1019,6 +1048,8 @@ def _lead(row: DictRow) -> Lead:
         attributes=row["attributes"],
         state=LeadState(row["state"]),
         due_at=row["due_at"],
+        rank=row["rank"],
+        is_callback=row["is_callback"],
         attempts=row["attempts"],
         row=row["row"],
     )

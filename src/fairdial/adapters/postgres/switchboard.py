@@ -112,7 +112,13 @@ class PostgresSwitchboard:
 
     async def settle_lead(self, lead_id: LeadId, step: NextStep) -> None:
         if isinstance(step, Again):
-            await self._ask("settle_lead_again", id=lead_id, due_at=step.at, why=step.why)
+            await self._ask(
+                "settle_lead_again",
+                id=lead_id,
+                due_at=step.at,
+                why=step.why,
+                is_callback=step.is_callback,
+            )
         else:
             await self._ask("settle_lead_finished", id=lead_id, why=step.why)
 

@@ -8,13 +8,26 @@ VALUES (%(id)s, %(campaign_id)s, %(source)s, %(now)s, %(accepted)s, %(rejected)s
 SELECT number FROM lead WHERE campaign_id = %(campaign_id)s
 
 -- name: claim_due_leads
--- Take the next due leads out of the hopper; several dialers never take the same one.
-WITH due AS (
+-- Take the next due leads out of the hopper; several dialers never take the same one. Callbacks
+-- first, then rank by rank: the leads of one rank that are due later are never walked through.
+WITH callbacks AS (
     SELECT id FROM lead
-     WHERE campaign_id = %(campaign_id)s AND state = 'due' AND due_at <= %(now)s
+     WHERE campaign_id = %(campaign_id)s AND state = 'due' AND is_callback AND due_at <= %(now)s
      ORDER BY due_at, row
      LIMIT %(most)s
      FOR UPDATE SKIP LOCKED
+), ranked AS (
+    SELECT next.id FROM generate_series(99, 0, -1) AS place (rank), LATERAL (
+        SELECT id FROM lead
+         WHERE campaign_id = %(campaign_id)s AND state = 'due' AND NOT is_callback
+           AND lead.rank = place.rank AND due_at <= %(now)s
+         ORDER BY due_at, row
+         LIMIT %(most)s
+         FOR UPDATE SKIP LOCKED
+    ) AS next
+    LIMIT %(most)s - (SELECT count(*) FROM callbacks)
+), due AS (
+    SELECT id FROM callbacks UNION ALL SELECT id FROM ranked
 )
 UPDATE lead SET state = 'claimed' FROM due WHERE lead.id = due.id AND lead.state = 'due'
 RETURNING lead.*
@@ -29,7 +42,8 @@ RETURNING id
 
 -- name: lead_again
 -- The lead is due again at a later time.
-UPDATE lead SET state = 'due', due_at = %(due_at)s, why = %(why)s
+UPDATE lead SET state = 'due', due_at = %(due_at)s, why = %(why)s,
+       is_callback = COALESCE(%(is_callback)s, is_callback)
  WHERE id = %(id)s AND state = 'claimed' RETURNING id
 
 -- name: lead_finished
@@ -65,3 +79,22 @@ SELECT * FROM lead
  WHERE campaign_id = %(campaign_id)s AND state <> 'finished'
    AND (%(after)s::uuid IS NULL OR id > %(after)s)
  ORDER BY id LIMIT %(most)s
+
+-- name: finished_leads
+-- What became of the newest leads that were dialed to their end, the newest first: their attributes
+-- and whether one of their attempts ended in the goal.
+SELECT lead.attributes, bool_or(attempt.disposition = %(goal)s) IS TRUE AS is_goal
+  FROM lead JOIN attempt ON attempt.lead_id = lead.id
+ WHERE lead.campaign_id = %(campaign_id)s AND lead.state = 'finished'
+   AND attempt.dialed_at IS NOT NULL
+ GROUP BY lead.id
+ ORDER BY max(attempt.dialed_at) DESC, lead.id DESC
+ LIMIT %(most)s
+
+-- name: save_scores
+-- Give leads that are not finished the step of their score; their priority stays.
+UPDATE lead SET rank = lead.rank / 10 * 10 + told.step
+  FROM unnest(%(ids)s::uuid[], %(steps)s::smallint[]) AS told (id, step)
+ WHERE lead.id = told.id AND lead.campaign_id = %(campaign_id)s AND lead.state <> 'finished'
+   AND lead.rank <> lead.rank / 10 * 10 + told.step
+RETURNING lead.id

@@ -85,7 +85,8 @@ SELECT * FROM inbound_call WHERE campaign_id = %(campaign_id)s AND state <> 'clo
 
 -- name: settle_lead_again
 -- A talk in which the person called us puts their lead off, unless it is being dialed right now.
-UPDATE lead SET state = 'due', due_at = %(due_at)s, why = %(why)s
+UPDATE lead SET state = 'due', due_at = %(due_at)s, why = %(why)s,
+       is_callback = COALESCE(%(is_callback)s, is_callback)
  WHERE id = %(id)s AND state <> 'claimed'
 
 -- name: settle_lead_finished
