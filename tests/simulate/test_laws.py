@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairdial.core.campaign import Pace
-from fairdial.core.pacing import BusyAgent, CallInFlight, Snapshot, Statistics
+from fairdial.core.pacing import Snapshot, Statistics
 from fairdial.simulate.laws import (
     OverLimit,
     Vicidial,
@@ -77,8 +77,9 @@ def snapshot(**more: object) -> Snapshot:
     values: dict[str, object] = {
         "pace": Pace(),
         "ready": 0,
-        "busy": (),
-        "in_flight": (),
+        "talking_s": (),
+        "wrapping_s": (),
+        "in_flight_s": (),
         "waiting": 0,
         "statistics": Statistics.cold(),
         "live_answers": 0,
@@ -93,13 +94,10 @@ def snapshot(**more: object) -> Snapshot:
 
 def test_agents_in_wrap_up_do_not_count_and_bridged_calls_do() -> None:
     law = Vicidial(settings(), level=2.0)
-    busy = (
-        *(BusyAgent(is_talking=True, elapsed_s=10.0) for _ in range(4)),
-        *(BusyAgent(is_talking=False, elapsed_s=5.0) for _ in range(3)),
-    )
-    decision = law(snapshot(ready=2, busy=busy, in_flight=(CallInFlight(elapsed_s=1.0),)), 0.0)
+    busy = {"talking_s": (10.0,) * 4, "wrapping_s": (5.0,) * 3}
+    decision = law(snapshot(ready=2, **busy, in_flight_s=(1.0,)), 0.0)
     assert decision.calls == 2 * (2 + 4) - 1 - 4
-    assert law(snapshot(ready=2, busy=busy), 1.0).calls == 0, "every 2.5 s, and not before"
+    assert law(snapshot(ready=2, **busy), 1.0).calls == 0, "every 2.5 s, and not before"
 
 
 def learned() -> Statistics:
@@ -115,10 +113,9 @@ def test_issabel_counts_agents_who_have_talked_for_long() -> None:
     assert mean_talk_s(known) == pytest.approx(60.0, rel=0.1)
     assert mean_answer_s(known) == pytest.approx(11.0, abs=1.0)
     # -ln(0.03) = 3.5 mean talks, less the time to an answer.
-    short, long = (BusyAgent(is_talking=True, elapsed_s=s) for s in (150.0, 260.0))
     assert issabel_calls(snapshot(ready=2, statistics=known), overcommits=False) == 2
-    assert issabel_calls(snapshot(busy=(short,), statistics=known), overcommits=False) == 0
-    assert issabel_calls(snapshot(busy=(long,), statistics=known), overcommits=False) == 1
+    assert issabel_calls(snapshot(talking_s=(150.0,), statistics=known), overcommits=False) == 0
+    assert issabel_calls(snapshot(talking_s=(260.0,), statistics=known), overcommits=False) == 1
     assert issabel_calls(snapshot(ready=3, statistics=known), overcommits=True) == 6
     assert issabel_calls(snapshot(ready=3), overcommits=True) == 3, "it knows too little"
 
@@ -138,8 +135,8 @@ def test_no_law_places_less_than_none_or_more_than_there_is_room(
     seen_now = snapshot(
         pace=law.pace,
         ready=ready,
-        busy=tuple(BusyAgent(is_talking=True, elapsed_s=30.0 * k) for k in range(talking)),
-        in_flight=tuple(CallInFlight(elapsed_s=float(k)) for k in range(flying)),
+        talking_s=tuple(30.0 * k for k in range(talking)),
+        in_flight_s=tuple(float(k) for k in range(flying)),
         waiting=waiting,
         room=room,
         statistics=learned(),

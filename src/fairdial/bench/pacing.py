@@ -14,7 +14,7 @@ from typing import Any
 
 from fairdial.bench.machine import machine
 from fairdial.core.campaign import DialMode, Pace
-from fairdial.core.pacing import BusyAgent, CallInFlight, Snapshot, Statistics, decide
+from fairdial.core.pacing import Snapshot, Statistics, decide
 from fairdial.simulate.compare import as_figures, compare
 from fairdial.simulate.laws import laws
 from fairdial.simulate.world import World
@@ -64,10 +64,9 @@ def one_decision_ms(*, agents: int, in_flight: int) -> dict[str, float]:
     snapshot = Snapshot(
         pace=Pace(mode=DialMode.PREDICTIVE),
         ready=agents // 20,
-        busy=tuple(
-            BusyAgent(is_talking=n % 6 > 0, elapsed_s=float(n % 400)) for n in range(agents)
-        ),
-        in_flight=tuple(CallInFlight(elapsed_s=n % 240 / 10) for n in range(in_flight)),
+        talking_s=tuple(float(n % 400) for n in range(agents) if n % 6 > 0),
+        wrapping_s=tuple(float(n % 400) for n in range(agents) if n % 6 == 0),
+        in_flight_s=tuple(n % 240 / 10 for n in range(in_flight)),
         waiting=0,
         statistics=learned,
         live_answers=50_000,

@@ -397,7 +397,7 @@ class Dialer:
         self.state = self.decision.why
         wanted = self.decision.calls
         # Each agent who is ready is kept for one of the calls that may be answered.
-        free_agents = snapshot.ready - snapshot.waiting - len(snapshot.in_flight)
+        free_agents = snapshot.ready - snapshot.waiting - len(snapshot.in_flight_s)
         if self.attempts_max is not None:
             wanted = min(wanted, self.attempts_max - self.placed)
         for _ in range(CLAIMS_A_TICK):
@@ -448,22 +448,17 @@ class Dialer:
         unanswered = [a for a in attempts if line.in_flight(a.state)]
         up = sum(a.state in line.OPEN_STATES for a in attempts)
         record = floor.abandonment[campaign.id].record
+
+        def elapsed(*states: AgentState) -> tuple[float, ...]:
+            busy = [s for s in sessions if s.state in states and not s.pause_asked]
+            return tuple(_seconds(now, s.since) for s in busy)
+
         return pacing.Snapshot(
             pace=campaign.pace,
             ready=sum(s.state is AgentState.READY and s.is_leg_up for s in sessions),
-            busy=tuple(
-                pacing.BusyAgent(
-                    is_talking=s.state is not AgentState.WRAP_UP,
-                    elapsed_s=_seconds(now, s.since),
-                )
-                for s in sessions
-                if s.state in (AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP)
-                and not s.pause_asked
-            ),
-            in_flight=tuple(
-                pacing.CallInFlight(elapsed_s=_seconds(now, a.dialed_at or a.permitted_at))
-                for a in unanswered
-            ),
+            talking_s=elapsed(AgentState.RESERVED, AgentState.TALKING),
+            wrapping_s=elapsed(AgentState.WRAP_UP),
+            in_flight_s=tuple(_seconds(now, a.dialed_at or a.permitted_at) for a in unanswered),
             # Who waits in the queue will have the next agent, as an answered call of ours would.
             waiting=sum(a.state is AttemptState.WAITING for a in attempts) + self._queued,
             statistics=floor.learned(campaign.id),

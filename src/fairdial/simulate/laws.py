@@ -112,7 +112,7 @@ class Vicidial:
             self._began = answers, drops
         if int(now) > self._sampled_at:
             self._sampled_at = int(now)
-            agents = snapshot.ready + len(snapshot.busy)
+            agents = snapshot.ready + snapshot.busy
             self._samples.append((snapshot.ready, snapshot.waiting, agents))
         if now - self._counted_at >= 60.0:
             self._counted_at = now
@@ -125,10 +125,10 @@ class Vicidial:
         calls = 0
         if now - self._dialed_at >= 2.5:
             self._dialed_at = now
-            talking = sum(agent.is_talking for agent in snapshot.busy)
+            talking = len(snapshot.talking_s)
             # Agents in wrap-up do not count, and bridged calls count as calls.
             goal = round(self.level * (snapshot.ready + talking))
-            calls = goal - len(snapshot.in_flight) - snapshot.waiting - talking
+            calls = goal - len(snapshot.in_flight_s) - snapshot.waiting - talking
         calls = max(0, min(calls, snapshot.room))
         return Decision(calls=calls, why=f"level {self.level:g}", dial_level=self.level)
 
@@ -168,14 +168,13 @@ def issabel_calls(snapshot: Snapshot, *, overcommits: bool) -> int:
     talk_s, answer_s = mean_talk_s(learned), mean_answer_s(learned)
     if learned.pick_ups >= ISSABEL_CALLS_MIN and talk_s > 0:
         free += sum(
-            1.0 - exp(-(agent.elapsed_s + answer_s) / talk_s) >= ISSABEL_QOS
-            for agent in snapshot.busy
-            if agent.is_talking
+            1.0 - exp(-(elapsed_s + answer_s) / talk_s) >= ISSABEL_QOS
+            for elapsed_s in snapshot.talking_s
         )
     wanted = max(0, free - snapshot.waiting)
     if overcommits and learned.pick_ups >= ISSABEL_CALLS_MIN:
         wanted = floor(wanted / max(ISSABEL_SUCCESS_MIN, pick_up_rate(learned)))
-    return max(0, min(wanted - len(snapshot.in_flight), snapshot.room))
+    return max(0, min(wanted - len(snapshot.in_flight_s), snapshot.room))
 
 
 def mean_talk_s(learned: Statistics) -> float:

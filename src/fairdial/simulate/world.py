@@ -20,7 +20,7 @@ from random import Random
 from time import perf_counter
 
 from fairdial.core.campaign import Pace
-from fairdial.core.pacing import BusyAgent, CallInFlight, Decision, Snapshot, Statistics, decide
+from fairdial.core.pacing import Decision, Snapshot, Statistics, decide
 
 TICK_S = 0.2
 """Events are gathered for so long before the next decision, seconds."""
@@ -162,15 +162,12 @@ class _Fate:
 @dataclass(slots=True, eq=False)
 class _Call:
     fate: _Fate
-    dialled_at: float
     is_person: bool = False
     is_open: bool = True
 
 
 @dataclass(slots=True, eq=False)
 class _Agent:
-    busy_from: float = 0.0
-    is_talking: bool = False
     call: _Call | None = None
     pause_due_at: float = 0.0
 
@@ -205,8 +202,12 @@ class Floor:
     sequence: int = 0
     statistics: Statistics = field(default_factory=Statistics.cold)
     ready: deque[_Agent] = field(default_factory=deque)
-    busy: dict[int, _Agent] = field(default_factory=dict)
-    ringing: dict[int, _Call] = field(default_factory=dict)
+    talking: dict[_Agent, float] = field(default_factory=dict)
+    """Since when each agent talks."""
+    wrapping: dict[_Agent, float] = field(default_factory=dict)
+    """Since when each agent wraps up."""
+    ringing: dict[_Call, float] = field(default_factory=dict)
+    """Since when each call is in the air."""
     waiting: deque[_Call] = field(default_factory=deque)
     live_known: int = 0
     person_rate: float = 0.0
@@ -251,10 +252,10 @@ class Floor:
         heappush(self.events, (when, self.sequence, kind, whose))
 
     def _pass_time(self, to: float) -> None:
-        dt = to - self.now
+        dt, busy = to - self.now, len(self.talking) + len(self.wrapping)
         self.outcome.ringing_s += dt * len(self.ringing)
-        self.outcome.staffed_s += dt * (len(self.ready) + len(self.busy))
-        self.outcome.busy_s += dt * len(self.busy)
+        self.outcome.staffed_s += dt * (len(self.ready) + busy)
+        self.outcome.busy_s += dt * busy
         self.now = to
 
     def _plan_break(self, agent: _Agent) -> None:
@@ -263,17 +264,14 @@ class Floor:
         agent.pause_due_at = self.now + wait
 
     def _tick(self) -> None:
-        world, outcome = self.world, self.outcome
+        world, outcome, now = self.world, self.outcome, self.now
+        up = sum(map(len, (self.ringing, self.waiting, self.talking, self.wrapping)))
         snapshot = Snapshot(
             pace=self.pace,
             ready=len(self.ready),
-            busy=tuple(
-                BusyAgent(is_talking=a.is_talking, elapsed_s=self.now - a.busy_from)
-                for a in self.busy.values()
-            ),
-            in_flight=tuple(
-                CallInFlight(elapsed_s=self.now - c.dialled_at) for c in self.ringing.values()
-            ),
+            talking_s=tuple([now - since for since in self.talking.values()]),
+            wrapping_s=tuple([now - since for since in self.wrapping.values()]),
+            in_flight_s=tuple([now - since for since in self.ringing.values()]),
             waiting=len(self.waiting),
             statistics=self.statistics,
             live_answers=world.live_answers_before + self.live_known + outcome.abandoned,
@@ -281,7 +279,7 @@ class Floor:
             ring_s=world.ring_s,
             connect_s_max=world.connect_s_max,
             wrap_up_s_max=world.wrap_up_s_max,
-            room=max(0, world.lines - len(self.ringing) - len(self.waiting) - len(self.busy)),
+            room=max(0, world.lines - up),
         )
         started = perf_counter()
         decision = self.decide(snapshot, self.now)
@@ -317,8 +315,8 @@ class Floor:
     def _dial(self) -> None:
         self.outcome.dialled += 1
         fate = self._fate()
-        call = _Call(fate, self.now)
-        self.ringing[id(call)] = call
+        call = _Call(fate)
+        self.ringing[call] = self.now
         call.is_person = fate.who < self.person_rate
         after_s, kind = self._course(fate)
         self._at(self.now + after_s, kind, call)
@@ -362,8 +360,7 @@ class Floor:
             self.machine_rate *= shift
 
     def _leave_the_air(self, call: _Call, *, picked_up: bool) -> None:
-        del self.ringing[id(call)]
-        elapsed = self.now - call.dialled_at
+        elapsed = self.now - self.ringing.pop(call)
         self.statistics = self.statistics.after_call(elapsed_s=elapsed, picked_up=picked_up)
         if not picked_up:
             return
@@ -392,8 +389,8 @@ class Floor:
 
     def _connect(self, call: _Call, agent: _Agent) -> None:
         call.is_open = False
-        agent.call, agent.is_talking, agent.busy_from = call, True, self.now
-        self.busy[id(agent)] = agent
+        agent.call = call
+        self.talking[agent] = self.now
         fate = call.fate
         talk = fate.talk_s if call.is_person else fate.machine_talk_s
         if call.is_person:
@@ -406,21 +403,20 @@ class Floor:
     def _start_wrap_up(self, agent: _Agent) -> None:
         call = agent.call
         assert call is not None, "a talk has a call"
-        talked = self.now - agent.busy_from
+        talked = self.now - self.talking.pop(agent)
         if call.is_person:
             self.outcome.person_talk_s += talked
         self.statistics = self.statistics.after_talk(talked)
-        agent.is_talking, agent.busy_from = False, self.now
+        self.wrapping[agent] = self.now
         wrap = call.fate.wrap_s if call.is_person else call.fate.machine_wrap_s
         self._at(self.now + wrap, _Kind.WRAP_ENDED, agent)
 
     def _end_wrap_up(self, agent: _Agent) -> None:
         call = agent.call
         assert call is not None, "a wrap-up has a call"
-        self.statistics = self.statistics.after_wrap_up(self.now - agent.busy_from)
+        self.statistics = self.statistics.after_wrap_up(self.now - self.wrapping.pop(agent))
         self.live_known += call.is_person  # The disposition tells who it was.
         agent.call = None
-        del self.busy[id(agent)]
         if self.now >= agent.pause_due_at:
             self._at(self.now + self.world.pause_s, _Kind.PAUSE_ENDED, agent)
             return

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairdial.core.campaign import DialMode, Pace
-from fairdial.core.pacing import BusyAgent, CallInFlight, Decision, Snapshot, Statistics, decide
+from fairdial.core.pacing import Decision, Snapshot, Statistics, decide
 from fairdial.core.pacing.allowance import Account, burst, risk
 from fairdial.core.pacing.chance import distribution, no_agent_exact, no_agent_normal
 
@@ -40,8 +40,9 @@ def floor(mode: DialMode = DialMode.PREDICTIVE, **changes: object) -> Snapshot:
     usual = Snapshot(
         pace=Pace(mode=mode),
         ready=2,
-        busy=tuple(BusyAgent(is_talking=i % 4 > 0, elapsed_s=7.0 * i) for i in range(8)),
-        in_flight=(CallInFlight(elapsed_s=3.0), CallInFlight(elapsed_s=14.0)),
+        talking_s=tuple(7.0 * i for i in range(8) if i % 4 > 0),
+        wrapping_s=(0.0, 28.0),
+        in_flight_s=(3.0, 14.0),
         waiting=0,
         statistics=LEARNED,
         live_answers=5000,
@@ -96,9 +97,8 @@ def test_who_has_overspent_dials_no_more_than_who_has_not() -> None:
 
 
 def test_a_call_that_rings_long_does_not_hold_a_place() -> None:
-    fresh = tuple(CallInFlight(elapsed_s=6.5) for _ in range(12))
-    stale = tuple(CallInFlight(elapsed_s=22.5) for _ in range(12))
-    assert decide(floor(in_flight=stale)).calls > decide(floor(in_flight=fresh)).calls
+    fresh, stale = (6.5,) * 12, (22.5,) * 12
+    assert decide(floor(in_flight_s=stale)).calls > decide(floor(in_flight_s=fresh)).calls
 
 
 def test_allowance_has_no_cliff() -> None:
@@ -151,8 +151,9 @@ snapshots = st.builds(
         abandon_rate_target=anything,
     ),
     ready=counts,
-    busy=st.lists(st.builds(BusyAgent, is_talking=st.booleans(), elapsed_s=anything)).map(tuple),
-    in_flight=st.lists(st.builds(CallInFlight, elapsed_s=anything)).map(tuple),
+    talking_s=st.lists(anything).map(tuple),
+    wrapping_s=st.lists(anything).map(tuple),
+    in_flight_s=st.lists(anything).map(tuple),
     waiting=counts,
     statistics=st.sampled_from([Statistics.cold(), LEARNED]),
     live_answers=counts,
@@ -190,7 +191,7 @@ def test_one_more_ready_agent_is_never_fewer_calls(ready: int, waiting: int, rin
             mode,
             ready=ready,
             waiting=waiting,
-            in_flight=tuple(CallInFlight(elapsed_s=1.0) for _ in range(ringing)),
+            in_flight_s=(1.0,) * ringing,
         )
         assert decide(replace(one, ready=ready + 1)).calls >= decide(one).calls
 

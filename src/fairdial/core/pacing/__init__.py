@@ -7,7 +7,7 @@ The method is explained in `docs/why/pacing.md`.
 """
 
 from fairdial.core.pacing.decision import decide
-from fairdial.core.pacing.snapshot import BusyAgent, CallInFlight, Decision, Snapshot
+from fairdial.core.pacing.snapshot import Decision, Snapshot
 from fairdial.core.pacing.statistics import Statistics
 
-__all__ = ["BusyAgent", "CallInFlight", "Decision", "Snapshot", "Statistics", "decide"]
+__all__ = ["Decision", "Snapshot", "Statistics", "decide"]

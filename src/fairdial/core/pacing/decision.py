@@ -65,19 +65,19 @@ def _number(value: float, *, most: float) -> float:
     return min(value, most) if value > 0.0 else 0.0
 
 
+def _ringing(snapshot: Snapshot) -> int:
+    return len(snapshot.in_flight_s)
+
+
 def _one_each(snapshot: Snapshot) -> int:
     """Progressive: each ready agent has one call in flight or one that waits."""
     ready, waiting = _count(snapshot.ready), _count(snapshot.waiting)
-    return max(0, ready - len(snapshot.in_flight) - waiting)
-
-
-def _ringing(snapshot: Snapshot) -> int:
-    return len(snapshot.in_flight)
+    return max(0, ready - _ringing(snapshot) - waiting)
 
 
 def _floor_words(snapshot: Snapshot) -> str:
     return (
-        f"{_of(snapshot.ready, 'agent')} ready, {_of(len(snapshot.in_flight), 'call')} in flight, "
+        f"{_of(snapshot.ready, 'agent')} ready, {_of(_ringing(snapshot), 'call')} in flight, "
         f"{_count(snapshot.waiting)} waiting"
     )
 
@@ -100,19 +100,19 @@ def _progressive(snapshot: Snapshot) -> Decision:
     return Decision(
         calls=calls,
         why=f"Progressive, one call per ready agent: {_floor_words(snapshot)}.{short}",
-        dial_level=_level(calls + len(snapshot.in_flight), _count(snapshot.ready)),
+        dial_level=_level(calls + _ringing(snapshot), _count(snapshot.ready)),
     )
 
 
 def _power(snapshot: Snapshot) -> Decision:
     ready, waiting = _count(snapshot.ready), _count(snapshot.waiting)
     level = _number(snapshot.pace.dial_level, most=1000.0)
-    wanted = max(0, floor(level * ready + 1e-9) - len(snapshot.in_flight) - waiting)
+    wanted = max(0, floor(level * ready + 1e-9) - _ringing(snapshot) - waiting)
     calls, short = _bounded(snapshot, wanted)
     return Decision(
         calls=calls,
         why=f"Power, {level:g} calls per ready agent: {_floor_words(snapshot)}.{short}",
-        dial_level=_level(calls + len(snapshot.in_flight), ready),
+        dial_level=_level(calls + _ringing(snapshot), ready),
     )
 
 
@@ -149,7 +149,7 @@ def _predictive(snapshot: Snapshot) -> Decision:
     most, bound = floor(level_max * soon), f"{level_max:g} calls per agent ready or soon free"
     if _is_learning(snapshot):
         most, bound = 0, "one call per ready agent until ring times are known"
-    older = sum(1 for call in snapshot.in_flight if call.elapsed_s >= GROWTH_S)
+    older = sum([age >= GROWTH_S for age in snapshot.in_flight_s])
     growth = max(0, ready - waiting) + GROWTH_FACTOR * older + GROWTH_CALLS
     if growth < most:
         most, bound = growth, f"{growth} in flight, twice the {older} that rang for {GROWTH_S:g} s"
@@ -184,7 +184,7 @@ def _predictive(snapshot: Snapshot) -> Decision:
 
 def _is_learning(snapshot: Snapshot) -> bool:
     learned = snapshot.statistics
-    agents = _count(snapshot.ready) + len(snapshot.busy)
+    agents = _count(snapshot.ready) + snapshot.busy
     late = int(_number(snapshot.ring_s, most=40.0) * 0.6 / RING_BIN_S)
     return learned.pick_ups < max(
         LEARNING_PICK_UPS, LEARNING_PICK_UPS_PER_AGENT * agents
@@ -201,7 +201,7 @@ def _chance_of_no_agent(
     """
     rates = (1.0 + ahead.rate_error, max(0.0, 1.0 - ahead.rate_error))
     weight = 1.0 / (len(rates) * len(ahead.horizons))
-    if max(0, base) + len(snapshot.busy) <= EXACT_AGENTS_MAX:
+    if max(0, base) + snapshot.busy <= EXACT_AGENTS_MAX:
         exact = [(h, distribution(h.frees)) for h in ahead.horizons]
 
         def small_team(others: int) -> float:

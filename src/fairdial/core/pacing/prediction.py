@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import exp, log, sqrt
 
 from fairdial.core.pacing.snapshot import Snapshot
@@ -45,6 +46,10 @@ _PRIOR_END_HAZARD = 0.02
 _PRIOR_TALKS = 1.0
 _PRIOR_TALK_S = 150.0
 """Long on purpose: who expects long talks counts on few agents."""
+_PRIOR_TALK_ENDS = tuple(_PRIOR_TALKS * width / _PRIOR_TALK_S for width in TALK_WIDTHS)
+_TALK_MIDDLES = tuple(0.5 * (a + b) for a, b in pairwise(TALK_EDGES))
+_NEVER = 1e-300
+"""Where all talks have ended nobody is left to divide by."""
 _PRIOR_WRAPS = 1.0
 _PRIOR_WRAP_S = 20.0
 _PRIOR_LEVEL_ANSWERS = 2.0
@@ -92,20 +97,17 @@ class Forecast:
 def forecast(snapshot: Snapshot) -> Forecast:
     """Look ahead from one snapshot. Total: odd durations count as 0 or as endless."""
     ringing = [0] * RING_BINS
-    for call in snapshot.in_flight:
-        e = call.elapsed_s
+    for e in snapshot.in_flight_s:
         ringing[
             int(e / RING_BIN_S) if 0.0 <= e < 60.0 else (RING_BINS - 1 if e >= 60.0 else 0)
         ] += 1
     talking, wrapping = [0] * TALK_BINS, [0] * WRAP_BINS
-    for agent in snapshot.busy:
-        e = agent.elapsed_s
-        if agent.is_talking:
-            at = int(e) if 0.0 <= e < 3600.0 else (3600 if e >= 3600.0 else 0)
-            talking[TALK_BIN_OF_SECOND[at]] += 1
-        else:
-            at = int(e / WRAP_BIN_S) if 0.0 <= e < 60.0 else (WRAP_BINS - 1 if e >= 60.0 else 0)
-            wrapping[at] += 1
+    for e in snapshot.talking_s:
+        at = int(e) if 0.0 <= e < 3600.0 else (3600 if e >= 3600.0 else 0)
+        talking[TALK_BIN_OF_SECOND[at]] += 1
+    for e in snapshot.wrapping_s:
+        at = int(e / WRAP_BIN_S) if 0.0 <= e < 60.0 else (WRAP_BINS - 1 if e >= 60.0 else 0)
+        wrapping[at] += 1
 
     bins = int(seconds(snapshot.ring_s, RING_BINS * RING_BIN_S) / RING_BIN_S) + _LATE_BINS
     ring = _RingCurve.of(snapshot.statistics, ringing, bins=min(bins, RING_BINS))
@@ -253,13 +255,17 @@ def _ratio(window: Window, shape: Sequence[float], prior: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _AgentCurves:
-    """Cumulative hazards of the end of a talk and of a wrap-up, and who is where."""
+    """How talks and wrap-ups end, and who is where."""
 
-    talk: list[float]
+    talks: list[float]
+    """The share of talks that go on, at each bin edge."""
     wrap: list[float]
+    """The cumulative hazard of the end of a wrap-up, at each bin edge."""
     wrap_s_max: float
     wrap_quantiles: tuple[float, ...]
-    talking: Sequence[int]
+    talking: Sequence[tuple[float, float, int]]
+    """Of each bin in which somebody talks: its middle, seconds; the share of talks that go on
+    there; and how many talk."""
     wrapping: Sequence[int]
 
     @classmethod
@@ -270,40 +276,38 @@ class _AgentCurves:
         talk_exposed = [
             x + y for x, y in zip(learned.talk_exposure, _under_way(talking), strict=True)
         ]
-        talk = [0.0]
-        for ends, x, width in zip(learned.talk_ends, talk_exposed, TALK_WIDTHS, strict=True):
-            prior = _PRIOR_TALKS * width / _PRIOR_TALK_S
-            talk.append(talk[-1] + (ends + prior) / (x + _PRIOR_TALKS))
+        talks = [1.0]
+        for ends, x, prior in zip(learned.talk_ends, talk_exposed, _PRIOR_TALK_ENDS, strict=True):
+            talks.append(talks[-1] * exp(-(ends + prior) / (x + _PRIOR_TALKS)))
         wrap = [0.0]
         prior = _PRIOR_WRAPS * WRAP_BIN_S / _PRIOR_WRAP_S
         for ends, x in zip(learned.wrap_ends, _add_under_way(learned, wrapping), strict=True):
             wrap.append(wrap[-1] + (ends + prior) / (x + _PRIOR_WRAPS))
         most = seconds(snapshot.wrap_up_s_max, 3600.0)
         return cls(
-            talk=talk,
+            talks=talks,
             wrap=wrap,
             wrap_s_max=most,
             wrap_quantiles=tuple(min(most, _when(wrap, q) * WRAP_BIN_S) for q in _WRAP_QUANTILES),
-            talking=talking,
+            talking=[
+                (_TALK_MIDDLES[i], max(_NEVER, sqrt(talks[i] * talks[i + 1])), n)
+                for i, n in enumerate(talking)
+                if n
+            ],
             wrapping=wrapping,
         )
 
     def free_within(self, horizon_s: float) -> tuple[tuple[float, int], ...]:
         """Chance and number, per occupied bin, of agents who take a call within so many seconds."""
         frees: list[tuple[float, int]] = []
-        talk = self.talk
+        talks = self.talks
         lefts = [horizon_s - wrap_s for wrap_s in self.wrap_quantiles if wrap_s < horizon_s]
-        for i, n in enumerate(self.talking):
-            if n == 0:
-                continue
-            at = 0.5 * (TALK_EDGES[i] + TALK_EDGES[i + 1])
+        for at, now, n in self.talking:
             p = 0.0
             for left in lefts:
                 j = TALK_BIN_OF_SECOND[min(int(at + left), _LAST_TALK_SECOND)]
                 part = min(1.0, (at + left - TALK_EDGES[j]) / TALK_WIDTHS[j])
-                p += 1.0 - exp(
-                    0.5 * (talk[i] + talk[i + 1]) - talk[j] - part * (talk[j + 1] - talk[j])
-                )
+                p += max(0.0, 1.0 - (talks[j] + part * (talks[j + 1] - talks[j])) / now)
             frees.append((RETURN_SHARE * p / len(_WRAP_QUANTILES), n))
         for i, n in enumerate(self.wrapping):
             if n == 0:

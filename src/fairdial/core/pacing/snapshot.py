@@ -9,33 +9,18 @@ from fairdial.core.pacing.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BusyAgent:
-    """An agent who talks or wraps up, and since when."""
-
-    is_talking: bool
-    """False means wrap-up."""
-    elapsed_s: float
-    """Seconds in this state so far."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallInFlight:
-    """A call that was placed and is neither answered nor ended."""
-
-    elapsed_s: float
-    """Seconds since the INVITE."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """One campaign at one moment."""
 
     pace: Pace
     ready: int
     """Agents who could take a call this instant."""
-    busy: tuple[BusyAgent, ...]
-    """Agents who talk or wrap up. Paused ones are nowhere: they may not come back."""
-    in_flight: tuple[CallInFlight, ...]
+    talking_s: tuple[float, ...]
+    """For how long each agent who talks, or is about to, has been at it, seconds."""
+    wrapping_s: tuple[float, ...]
+    """The same of each wrap-up. Paused agents are nowhere: they may not come back."""
+    in_flight_s: tuple[float, ...]
+    """Seconds since the INVITE of each call that was neither answered nor ended."""
     waiting: int
     """Answered calls that wait for an agent."""
     statistics: Statistics
@@ -51,6 +36,11 @@ class Snapshot:
     """After so many seconds of wrap-up an agent becomes ready without asking."""
     room: int
     """Free lines and calls-per-second credit: the most calls that could be placed now."""
+
+    @property
+    def busy(self) -> int:
+        """Agents who talk or wrap up."""
+        return len(self.talking_s) + len(self.wrapping_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
