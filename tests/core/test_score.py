@@ -105,11 +105,11 @@ def test_the_check_sees_what_helps() -> None:
 def test_the_check_is_not_taken_in_by_noise() -> None:
     # 5 of 100 may pass by its own measure.
     passed = 0
-    for seed in range(40):
+    for seed in range(20):
         found = check(people(1_000, seed=seed, contrast=1.0), without=["age"])
         assert found is not None
         passed += found.helps
-    assert passed <= 6
+    assert passed <= 4
 
 
 def test_a_check_of_nobody_finds_nothing() -> None:

@@ -34,6 +34,30 @@ def test_progressive_is_the_calmest_and_a_high_ratio_the_busiest() -> None:
     assert rows["ratio 6"].worst_hour.mean >= rows["ratio 6"].abandon_rate.mean
 
 
+def test_the_bounds_stand_above_every_law() -> None:
+    floor = World(agents=3, minutes=40, person_rate=0.3, machine_rate=0.0, seed=5)
+    names = ("progressive", "predictive", "oracle", "clairvoyant")
+    rows = compare(floor, names, seeds=1)
+    utilisation = [row.utilisation.mean for row in rows]
+    assert utilisation == sorted(utilisation)
+    progressive, _, oracle, clairvoyant = rows
+    assert oracle.utilisation.mean > progressive.utilisation.mean + 0.02
+    assert oracle.abandon_rate.mean <= 0.03
+    assert clairvoyant.utilisation.low > 0.98
+    assert clairvoyant.abandon_rate.high == 0
+    assert clairvoyant.dials_per_connect.mean == 1
+
+
+def test_a_clairvoyant_on_a_dead_list_waits_to_the_end() -> None:
+    (row,) = compare(World(agents=3, minutes=10, person_rate=0.0), ["clairvoyant"], seeds=1)
+    assert (row.utilisation.mean, row.connected.mean) == (0, 0)
+
+
+def test_the_oracle_knows_one_truth_only() -> None:
+    with pytest.raises(ValueError, match="knows one truth"):
+        compare(World(agents=3, shift=2.0), ["oracle"], seeds=1)
+
+
 def test_a_band_holds_nine_of_ten() -> None:
     band = Band.of([float(n) for n in range(21)])
     assert (band.mean, band.low, band.high) == (10.0, 1.0, 19.0)

@@ -15,7 +15,7 @@ from typing import Any
 from fairdial.bench.machine import machine
 from fairdial.core.campaign import DialMode, Pace
 from fairdial.core.pacing import Snapshot, Statistics, decide
-from fairdial.simulate.compare import as_figures, compare
+from fairdial.simulate.compare import BOUNDS, as_figures, compare
 from fairdial.simulate.laws import laws
 from fairdial.simulate.world import World
 
@@ -38,7 +38,7 @@ def run(
     A campaign begins with nothing known and nothing earned. No machine answers, so that every
     abandoned call is a person and every law is measured by what the rules count.
     """
-    known = tuple(names) or tuple(laws())
+    known = tuple(names) or (*laws(), *BOUNDS)
     floors = []
     for rate in rates:
         for agents in sizes:

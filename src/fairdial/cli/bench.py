@@ -40,11 +40,13 @@ def bench_pacing(
     """Predictive pacing beside other laws, by floor size and answer rate, on the same people."""
     from fairdial.bench.pacing import SIZES
     from fairdial.bench.pacing import run as bench
+    from fairdial.simulate.compare import BOUNDS
     from fairdial.simulate.laws import laws
 
+    known = (*laws(), *BOUNDS)
     for name in law or ():
-        if name not in laws():
-            fail(SettingsError(f"--law {name!r} is not known; there are: {', '.join(laws())}"))
+        if name not in known:
+            fail(SettingsError(f"--law {name!r} is not known; there are: {', '.join(known)}"))
     print_json(
         bench(
             sizes=tuple(agents or SIZES),

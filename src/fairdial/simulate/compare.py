@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
-from math import ceil
+from math import ceil, sqrt
 
+from fairdial.simulate.bounds import clairvoyant, oracle
 from fairdial.simulate.laws import TARGET, laws
 from fairdial.simulate.world import Floor, Outcome, World
 
 SEEDS_MAX = 1_000
 CEILING = 0.03
+ORACLE, CLAIRVOYANT = "oracle", "clairvoyant"
+BOUNDS = (ORACLE, CLAIRVOYANT)
+"""No laws, but what a law could reach (`simulate.bounds`)."""
+
+
+RISK_MIN, RISK_MAX = 0.005, 0.8
+"""Between these the oracle's risk per call is looked for."""
+RISK_HALVINGS = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,28 +82,64 @@ def compare(
 ) -> list[Row]:
     """Play every law over seeds `world.seed`, `world.seed + 1`, …; the same twice is the same.
 
-    Raises `ValueError` for a law that is not known, and for less than one seed.
+    Raises `ValueError` for a law that is not known, for less than one seed, and for an oracle
+    where the answer rate shifts.
     """
-    known = laws(target)
+    known = (*laws(target), *BOUNDS)
     for name in names:
         if name not in known:
             raise ValueError(f"there is no law {name!r}; there are: {', '.join(known)}")
+    if ORACLE in names and world.shift != 1.0:
+        raise ValueError("the oracle knows one truth, and this floor's answer rate shifts")
     if not 1 <= seeds <= SEEDS_MAX:
         raise ValueError(f"seeds is {seeds}; it must be 1 to {SEEDS_MAX}")
-    rows = []
-    for name in names:
-        say(name)
-        tasks = [(replace(world, seed=world.seed + n), name, target) for n in range(seeds)]
-        if workers > 1 and seeds > 1:
-            with ProcessPoolExecutor(workers) as pool:
-                outcomes = list(pool.map(_play, *zip(*tasks, strict=True)))
-        else:
-            outcomes = [_play(*task) for task in tasks]
-        rows.append(_row(world, name, outcomes))
+    worlds = [replace(world, seed=world.seed + n) for n in range(seeds)]
+    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
+        play = _Player(worlds, target, pool)
+        rows = []
+        for name in names:
+            say(name)
+            if name != ORACLE:
+                rows.append(_row(world, name, play(name)))
+                continue
+            rows.append(_best_oracle(world, play))
     return rows
 
 
-def _play(world: World, name: str, target: float) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class _Player:
+    """Plays one law over all seeds, in as many processes as there are."""
+
+    worlds: Sequence[World]
+    target: float
+    pool: ProcessPoolExecutor | None
+
+    def __call__(self, name: str, risk: float = 0.0) -> list[Outcome]:
+        count = len(self.worlds)
+        tasks = (self.worlds, [name] * count, [self.target] * count, [risk] * count)
+        return list((self.pool.map if self.pool else map)(_play, *tasks))
+
+
+def _best_oracle(world: World, play: _Player) -> Row:
+    """The oracle at the risk that keeps it busiest at or below the ceiling, found by halving."""
+    best = _row(world, ORACLE, play(ORACLE, RISK_MIN))
+    low, high = RISK_MIN, RISK_MAX
+    for _ in range(RISK_HALVINGS):
+        middle = sqrt(low * high)
+        row = _row(world, ORACLE, play(ORACLE, middle))
+        if row.abandon_rate.mean > CEILING:
+            high = middle
+        else:
+            low = middle
+            best = max(best, row, key=lambda one: one.utilisation.mean)
+    return best
+
+
+def _play(world: World, name: str, target: float, risk: float) -> Outcome:
+    if name == CLAIRVOYANT:
+        return clairvoyant(world)
+    if name == ORACLE:
+        return oracle(world, risk)
     law = laws(target)[name]  # By its name: a law itself does not travel between processes.
     return Floor(world, law.pace, law.make()).run()
 

@@ -133,7 +133,9 @@ class Outcome:
         return 60.0 * self.person_talk_s / self.staffed_s if self.staffed_s else 0.0
 
 
-class _Kind(IntEnum):
+class Kind(IntEnum):
+    """What happens next."""
+
     ENDED_UNANSWERED = 0
     PICKED_UP = 1
     GAVE_UP = 2
@@ -144,7 +146,7 @@ class _Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Fate:
+class Fate:
     """All that chance decides about one lead; which of it applies depends on when it is called."""
 
     who: float
@@ -161,13 +163,15 @@ class _Fate:
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    fate: _Fate
+    fate: Fate
     is_person: bool = False
     is_open: bool = True
 
 
 @dataclass(slots=True, eq=False)
-class _Agent:
+class Agent:
+    """Somebody at a desk."""
+
     call: _Call | None = None
     pause_due_at: float = 0.0
 
@@ -198,13 +202,13 @@ class Floor:
     fates: Random = field(init=False)
     breaks: Random = field(init=False)
     past: Random = field(init=False)
-    events: list[tuple[float, int, _Kind, _Call | _Agent | None]] = field(default_factory=list)
+    events: list[tuple[float, int, Kind, _Call | Agent | None]] = field(default_factory=list)
     sequence: int = 0
     statistics: Statistics = field(default_factory=Statistics.cold)
-    ready: deque[_Agent] = field(default_factory=deque)
-    talking: dict[_Agent, float] = field(default_factory=dict)
+    ready: deque[Agent] = field(default_factory=deque)
+    talking: dict[Agent, float] = field(default_factory=dict)
     """Since when each agent talks."""
-    wrapping: dict[_Agent, float] = field(default_factory=dict)
+    wrapping: dict[Agent, float] = field(default_factory=dict)
     """Since when each agent wraps up."""
     ringing: dict[_Call, float] = field(default_factory=dict)
     """Since when each call is in the air."""
@@ -224,10 +228,10 @@ class Floor:
         """Play the whole time; calls still open at the end are left out of the counts."""
         world, end = self.world, self.world.minutes * 60.0
         for _ in range(world.agents):
-            agent = _Agent()
-            self._plan_break(agent)
+            agent = Agent()
+            self.plan_break(agent)
             self.ready.append(agent)
-        self._at(end / 2.0, _Kind.HALF_TIME, None)
+        self._at(end / 2.0, Kind.HALF_TIME, None)
         next_tick = 0.0
         while True:
             upcoming = self.events[0][0] if self.events else end
@@ -247,7 +251,7 @@ class Floor:
         self.outcome.seconds = end
         return self.outcome
 
-    def _at(self, when: float, kind: _Kind, whose: _Call | _Agent | None) -> None:
+    def _at(self, when: float, kind: Kind, whose: _Call | Agent | None) -> None:
         self.sequence += 1
         heappush(self.events, (when, self.sequence, kind, whose))
 
@@ -258,7 +262,8 @@ class Floor:
         self.outcome.busy_s += dt * busy
         self.now = to
 
-    def _plan_break(self, agent: _Agent) -> None:
+    def plan_break(self, agent: Agent) -> None:
+        """When the agent's next break is due."""
         every = self.world.pause_every_s
         wait = self.breaks.expovariate(1.0 / every) if every > 0.0 else float("inf")
         agent.pause_due_at = self.now + wait
@@ -290,7 +295,8 @@ class Floor:
         for _ in range(decision.calls):
             self._dial()
 
-    def _fate(self) -> _Fate:
+    def draw(self) -> Fate:
+        """The fate of the next lead."""
         world, rng = self.world, self.fates
         refusal = rng.random() < world.refusal_share
         talk = _lognormal(
@@ -299,7 +305,7 @@ class Floor:
         if world.past_talks_s:
             talk = self.past.choice(world.past_talks_s)
         at_once = rng.random() < 0.2
-        return _Fate(
+        return Fate(
             who=rng.random(),
             setup_s=rng.uniform(0.8, 2.5),
             fail_s=rng.uniform(0.5, 3.0),
@@ -314,50 +320,54 @@ class Floor:
 
     def _dial(self) -> None:
         self.outcome.dialled += 1
-        fate = self._fate()
+        fate = self.draw()
         call = _Call(fate)
         self.ringing[call] = self.now
         call.is_person = fate.who < self.person_rate
-        after_s, kind = self._course(fate)
+        after_s, kind = self.course(fate)
         self._at(self.now + after_s, kind, call)
 
-    def _course(self, fate: _Fate) -> tuple[float, _Kind]:
+    def course(self, fate: Fate) -> tuple[float, Kind]:
         """When and how a call that is placed now leaves the air."""
         world, past = self.world, self.past
         persons, machines = self.person_rate, self.machine_rate
         ring_out = fate.setup_s + world.ring_s
         if fate.who >= persons + machines:
             if world.past_ends_s:
-                return past.choice(world.past_ends_s), _Kind.ENDED_UNANSWERED
+                return past.choice(world.past_ends_s), Kind.ENDED_UNANSWERED
             lost = 1.0 - (1.0 - fate.who) / max(1e-9, 1.0 - persons - machines)
             fails = lost < world.busy_rate + world.failed_rate
-            return fate.fail_s if fails else ring_out, _Kind.ENDED_UNANSWERED
+            return fate.fail_s if fails else ring_out, Kind.ENDED_UNANSWERED
         if fate.who < persons and world.past_answers_s:
-            return past.choice(world.past_answers_s), _Kind.PICKED_UP
+            return past.choice(world.past_answers_s), Kind.PICKED_UP
         answer = fate.setup_s + (fate.person_ring_s if fate.who < persons else fate.machine_ring_s)
         if answer < ring_out:
-            return answer, _Kind.PICKED_UP
-        return ring_out, _Kind.ENDED_UNANSWERED
+            return answer, Kind.PICKED_UP
+        return ring_out, Kind.ENDED_UNANSWERED
 
-    def _happen(self, kind: _Kind, whose: _Call | _Agent | None) -> None:
+    def _happen(self, kind: Kind, whose: _Call | Agent | None) -> None:
         if isinstance(whose, _Call):
-            if kind is _Kind.GAVE_UP:
+            if kind is Kind.GAVE_UP:
                 self._give_up(whose)
             else:
-                self._leave_the_air(whose, picked_up=kind is _Kind.PICKED_UP)
-        elif isinstance(whose, _Agent):
-            if kind is _Kind.TALK_ENDED:
+                self._leave_the_air(whose, picked_up=kind is Kind.PICKED_UP)
+        elif isinstance(whose, Agent):
+            if kind is Kind.TALK_ENDED:
                 self._start_wrap_up(whose)
-            elif kind is _Kind.WRAP_ENDED:
+            elif kind is Kind.WRAP_ENDED:
                 self._end_wrap_up(whose)
             else:
-                self._plan_break(whose)
+                self.plan_break(whose)
                 self._take(whose)
         else:
-            both = self.world.person_rate + self.world.machine_rate
-            shift = min(self.world.shift, 0.95 / both) if both > 0.0 else 1.0
-            self.person_rate *= shift
-            self.machine_rate *= shift
+            self.shift()
+
+    def shift(self) -> None:
+        """At half-time more people answer, or fewer."""
+        both = self.world.person_rate + self.world.machine_rate
+        shift = min(self.world.shift, 0.95 / both) if both > 0.0 else 1.0
+        self.person_rate *= shift
+        self.machine_rate *= shift
 
     def _leave_the_air(self, call: _Call, *, picked_up: bool) -> None:
         elapsed = self.now - self.ringing.pop(call)
@@ -369,7 +379,7 @@ class Floor:
             return
         self.waiting.append(call)
         patience = call.fate.patience_s if call.is_person else self.world.connect_s_max
-        self._at(self.now + min(patience, self.world.connect_s_max), _Kind.GAVE_UP, call)
+        self._at(self.now + min(patience, self.world.connect_s_max), Kind.GAVE_UP, call)
 
     def _give_up(self, call: _Call) -> None:
         if not call.is_open:
@@ -387,7 +397,7 @@ class Floor:
         before = minutes[minute]
         minutes[minute] = (before[0] + live, before[1] + abandoned)
 
-    def _connect(self, call: _Call, agent: _Agent) -> None:
+    def _connect(self, call: _Call, agent: Agent) -> None:
         call.is_open = False
         agent.call = call
         self.talking[agent] = self.now
@@ -398,9 +408,9 @@ class Floor:
             self._count(live=1, abandoned=0)
         else:
             self.outcome.machines += 1
-        self._at(self.now + talk, _Kind.TALK_ENDED, agent)
+        self._at(self.now + talk, Kind.TALK_ENDED, agent)
 
-    def _start_wrap_up(self, agent: _Agent) -> None:
+    def _start_wrap_up(self, agent: Agent) -> None:
         call = agent.call
         assert call is not None, "a talk has a call"
         talked = self.now - self.talking.pop(agent)
@@ -409,20 +419,20 @@ class Floor:
         self.statistics = self.statistics.after_talk(talked)
         self.wrapping[agent] = self.now
         wrap = call.fate.wrap_s if call.is_person else call.fate.machine_wrap_s
-        self._at(self.now + wrap, _Kind.WRAP_ENDED, agent)
+        self._at(self.now + wrap, Kind.WRAP_ENDED, agent)
 
-    def _end_wrap_up(self, agent: _Agent) -> None:
+    def _end_wrap_up(self, agent: Agent) -> None:
         call = agent.call
         assert call is not None, "a wrap-up has a call"
         self.statistics = self.statistics.after_wrap_up(self.now - self.wrapping.pop(agent))
         self.live_known += call.is_person  # The disposition tells who it was.
         agent.call = None
         if self.now >= agent.pause_due_at:
-            self._at(self.now + self.world.pause_s, _Kind.PAUSE_ENDED, agent)
+            self._at(self.now + self.world.pause_s, Kind.PAUSE_ENDED, agent)
             return
         self._take(agent)
 
-    def _take(self, agent: _Agent) -> None:
+    def _take(self, agent: Agent) -> None:
         """The agent is ready: a waiting call first, else to the end of the line of agents."""
         if self.waiting:
             self._connect(self.waiting.popleft(), agent)

@@ -158,9 +158,9 @@ def _predictive(snapshot: Snapshot) -> Decision:
     if most <= at_least or _count(snapshot.room) <= at_least:
         wanted, reason = at_least, f"At most {bound}."
     else:
-        chance = _chance_of_no_agent(snapshot, ahead, base=ready - waiting)
+        chance = chance_of_no_agent(snapshot, ahead, base=ready - waiting)
         most = min(most, _count(snapshot.room))
-        wanted, missed = _most_calls(chance, allowed=allowed, at_least=at_least, at_most=most)
+        wanted, missed = most_calls(chance, allowed=allowed, at_least=at_least, at_most=most)
         reason = (
             f"One more would find no agent with a chance of {missed:.1%}; "
             f"allowed are {allowed:.1%} ({spent})."
@@ -191,9 +191,7 @@ def _is_learning(snapshot: Snapshot) -> bool:
     ) or learned.ring_exposure[late] < min(agents, LEARNING_LATE_CALLS_MAX)
 
 
-def _chance_of_no_agent(
-    snapshot: Snapshot, ahead: Forecast, *, base: int
-) -> Callable[[int], float]:
+def chance_of_no_agent(snapshot: Snapshot, ahead: Forecast, *, base: int) -> Callable[[int], float]:
     """The chance that a call placed now, after `others` placed now too, finds no agent.
 
     The mean over three moments of its answer and over a high and a low answer rate, one standard
@@ -242,7 +240,7 @@ def _chance_of_no_agent(
     return large_team
 
 
-def _most_calls(
+def most_calls(
     chance: Callable[[int], float], *, allowed: float, at_least: int, at_most: int
 ) -> tuple[int, float]:
     """The largest number of calls whose last one stays within the allowed risk, and the risk of
