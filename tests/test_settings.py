@@ -45,6 +45,11 @@ def test_a_variable_that_is_set_to_nothing_is_no_default(name: str) -> None:
     assert complaint(**{name: " "}) == f"{name} is set, but empty: give it a value, or unset it"
 
 
+def test_a_signature_needs_all_three_parts() -> None:
+    with pytest.raises(SettingsError, match="FAIRDIAL_SHAKEN_CERTIFICATE_URL is not set"):
+        read_settings({"FAIRDIAL_SHAKEN_KEY_FILE": "shaken.key"})
+
+
 def test_real_calls_need_a_trunk() -> None:
     assert "FAIRDIAL_TRUNKS" in complaint(FAIRDIAL_SANDBOX="false")
 

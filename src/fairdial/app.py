@@ -30,6 +30,7 @@ from fairdial.adapters.files.recordings import RecordingFolder
 from fairdial.adapters.files.rejects import RejectFile, rejects_path
 from fairdial.adapters.files.secret import read_secret
 from fairdial.adapters.files.trunks import read_phones, read_trunks
+from fairdial.adapters.passport import PassportSigner
 from fairdial.adapters.postgres.migrations import migrate
 from fairdial.adapters.postgres.server import EmbeddedPostgres, ensure_database
 from fairdial.adapters.postgres.store import PostgresStore
@@ -53,7 +54,7 @@ from fairdial.flow.floor import Floor
 from fairdial.flow.intake import Intake, take_in_list, take_in_stop_requests
 from fairdial.flow.registries import import_registry
 from fairdial.memory import put_aside_what_stays
-from fairdial.ports import Clock, Message, Telephony
+from fairdial.ports import Clock, Message, Signer, Telephony
 from fairdial.rules import load_rulebook_and_files
 from fairdial.settings import Settings
 
@@ -200,6 +201,7 @@ async def open_floor(
     messages = {**file.messages, Message.ABANDONED: file.abandoned_message}
     telephony = _telephony(settings, clock, lines, file, messages)
     rulebook, rule_files = load_rules_and_files(settings)
+    signer = _signer(settings)
     floor = Floor(
         store=store,
         telephony=telephony,
@@ -209,6 +211,7 @@ async def open_floor(
         rulebook=rulebook,
         rule_files=rule_files,
         is_sandbox=settings.sandbox,
+        signer=signer,
     )
     put_aside_what_stays()
     try:
@@ -219,6 +222,19 @@ async def open_floor(
         yield floor
     finally:
         await telephony.stop()
+
+
+def _signer(settings: Settings) -> Signer | None:
+    """Who signs the caller IDs; None when the carrier does. Raises `SettingsError`."""
+    if (
+        settings.shaken_key_file is None
+        or settings.shaken_certificate_url is None
+        or settings.shaken_attestation is None
+    ):
+        return None
+    return PassportSigner(
+        settings.shaken_key_file, settings.shaken_certificate_url, settings.shaken_attestation
+    )
 
 
 def _telephony(

@@ -733,6 +733,13 @@ class FinishedRecording:
     """Whether it was made whole of the part that a crash left."""
 
 
+class Signer(Protocol):
+    """Signs the caller's number, so that the called party's network can believe it."""
+
+    def sign(self, permit: Permit, at: Instant) -> str:
+        """The value of the Identity header (RFC 8224) for the call that a permit allows."""
+
+
 class RecordingShelf(Protocol):
     """Where the files of recordings are. Files are named as the tables name them."""
 

@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: int = Field(default=8420, ge=0, le=65535)
     """The port of the page; 0 takes a free one."""
+    shaken_key_file: Path | None = None
+    """The private key (P-256, PEM) that signs the caller ID of each call (STIR/SHAKEN)."""
+    shaken_certificate_url: str | None = None
+    """Where whoever is called finds the certificate of that key."""
+    shaken_attestation: str | None = None
+    """A, B or C: what you vouch for."""
     audit_key_file: Path | None = None
     """The private key that signs checkpoints; without it one is made in the data folder."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -130,6 +136,16 @@ def _check(settings: Settings) -> None:
                     f"FAIRDIAL_ENGINE=asterisk needs FAIRDIAL_{name}: "
                     f"`fairdial asterisk config` writes what belongs together"
                 )
+    shaken = {
+        "SHAKEN_KEY_FILE": settings.shaken_key_file,
+        "SHAKEN_CERTIFICATE_URL": settings.shaken_certificate_url,
+        "SHAKEN_ATTESTATION": settings.shaken_attestation,
+    }
+    if 0 < sum(value is not None for value in shaken.values()) < len(shaken):
+        (missing, *_) = (name for name, value in shaken.items() if value is None)
+        raise SettingsError(
+            f"FAIRDIAL_{missing} is not set: a signature needs key, certificate and attestation"
+        )
     if settings.sandbox and not _is_loopback(settings.webrtc_ip):
         raise SettingsError(
             f"FAIRDIAL_WEBRTC_IP={settings.webrtc_ip} is not on this machine alone, and the "

@@ -14,9 +14,9 @@ from tests.flow.cast import Stage
 
 from fairdial.core.attempt import Attempt, AttemptState, EndCause
 from fairdial.core.facts import SuppressionKind
-from fairdial.core.ids import E164, DialerId
+from fairdial.core.ids import E164, DialerId, Instant
 from fairdial.core.lead import Lead
-from fairdial.core.permit import Refusal
+from fairdial.core.permit import Permit, Refusal
 from fairdial.exceptions import CampaignBusy
 
 SOURCES = Path(__file__).parents[2] / "src" / "fairdial"
@@ -175,3 +175,13 @@ async def test_the_table_keeps_an_audit_entry_from_being_changed(stage: Stage) -
     await stage.dialed()
     with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
         await stage.one("UPDATE audit_entry SET actor = 'nobody' RETURNING seq")
+
+
+async def test_a_signer_of_ours_signs_each_call(stage: Stage) -> None:
+    class Pen:
+        def sign(self, permit: Permit, at: Instant) -> str:
+            return f"{permit.caller_id} to {permit.number} at {at:%H:%M}"
+
+    stage.floor.signer = Pen()
+    attempt = await stage.dialed()
+    assert stage.telephony.identities[attempt.id] == "+12025550123 to +12125550142 at 15:40"

@@ -14,7 +14,7 @@ from fairdial.core.ids import CampaignId
 from fairdial.core.pacing import Statistics
 from fairdial.core.rulebook import Rulebook
 from fairdial.flow.abandonment import Abandonment
-from fairdial.ports import Clock, Ids, RecordingShelf, Store, Telephony
+from fairdial.ports import Clock, Ids, RecordingShelf, Signer, Store, Telephony
 
 log = logging.getLogger("fairdial")
 
@@ -38,6 +38,8 @@ class Floor:
     rule_files: Mapping[str, str]
     """The files that the rulebook was made of; kept with the first decision under it."""
     is_sandbox: bool
+    signer: Signer | None = None
+    """Signs the caller ID of each call; None leaves that to the carrier."""
     campaigns: dict[CampaignId, Campaign] = field(default_factory=dict)
     statistics: dict[CampaignId, Statistics] = field(default_factory=dict)
     abandonment: dict[CampaignId, Abandonment] = field(default_factory=dict)

@@ -45,7 +45,11 @@ async def place_call(
         log.info("permitted: permit %s, lead %s", granted.id, lead.id)
         try:
             detect = attempt.machines is not MachinePolicy.CONNECT
-            await floor.telephony.dial(granted, ring_s=attempt.ring_s, detect=detect)
+            signer = floor.signer
+            identity = "" if signer is None else signer.sign(granted, attempt.permitted_at)
+            await floor.telephony.dial(
+                granted, ring_s=attempt.ring_s, detect=detect, identity=identity
+            )
         except (EngineUnavailable, PermitMisused) as error:
             log.warning("not dialed: %s", error)
             await apply(floor, attempt.id, NotDialed(why=str(error)), floor.clock.now())
