@@ -207,3 +207,30 @@ def test_statistics_take_any_duration(duration: float, picked_up: bool) -> None:
     )
     assert sum(statistics.talk_ends) == pytest.approx(1.0, rel=0.01)
     assert sum(statistics.ring_answers) + sum(statistics.ring_ends) == pytest.approx(1.0, rel=0.01)
+
+
+@settings(max_examples=150, deadline=None)
+@given(snapshots)
+def test_who_forgets_what_was_learned_dials_no_more(snapshot: Snapshot) -> None:
+    predictive = replace(
+        snapshot,
+        pace=replace(snapshot.pace, mode=DialMode.PREDICTIVE),
+        statistics=LEARNED,
+    )
+    forgot = replace(predictive, statistics=Statistics.cold())
+    assert decide(forgot).calls <= decide(predictive).calls
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    ready=st.integers(0, 12),
+    ages=st.lists(st.floats(0, 25), max_size=20),
+    answers=st.integers(0, 6_000),
+    share=st.floats(0, 1),
+)
+def test_fewer_answers_without_an_abandoned_call_are_no_reason_to_dial_more(
+    ready: int, ages: list[float], answers: int, share: float
+) -> None:
+    long = floor(ready=ready, in_flight_s=tuple(ages), live_answers=answers, abandoned=0)
+    short = replace(long, live_answers=int(answers * share))
+    assert decide(short).calls <= decide(long).calls
