@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from fairdial.cli import cli
 from fairdial.exceptions import SettingsError
 from fairdial.simulate.compare import Band, compare
+from fairdial.simulate.plot import svg
 from fairdial.simulate.scenario import read_world
 from fairdial.simulate.world import World
 
@@ -56,6 +58,28 @@ def test_a_clairvoyant_on_a_dead_list_waits_to_the_end() -> None:
 def test_the_oracle_knows_one_truth_only() -> None:
     with pytest.raises(ValueError, match="knows one truth"):
         compare(World(agents=3, shift=2.0), ["oracle"], seeds=1)
+
+
+def test_the_picture_shows_every_row_and_the_ceiling() -> None:
+    rows = compare(SMALL, ("predictive", "ratio 6"), seeds=2)
+    drawn = ElementTree.fromstring(svg(rows, "A & B < C"))
+    texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"A & B < C", "predictive", "ratio 6", "ceiling 3%"} <= set(texts)
+    bars = list(drawn.iter("{http://www.w3.org/2000/svg}rect"))[1:]
+    widths = [float(bar.get("width") or 0) for bar in bars]
+    assert len(bars) == 4
+    assert widths[2] / widths[0] == pytest.approx(
+        rows[1].utilisation.mean / rows[0].utilisation.mean, rel=0.01
+    )
+    assert bars[3].get("fill") != bars[2].get("fill"), "over the ceiling is red"
+
+
+def test_a_picture_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    options = ["--agents", "2", "--minutes", "1", "--seeds", "1", "--law", "progressive"]
+    target = tmp_path / "none" / "floor.svg"
+    result = CliRunner().invoke(cli, ["simulate", *options, "--plot", str(target)])
+    assert result.exit_code == 2
+    assert "cannot write" in result.output
 
 
 def test_a_band_holds_nine_of_ten() -> None:

@@ -61,6 +61,10 @@ def simulate(
         float | None,
         typer.Option("--target", min=0.001, max=0.1, help="The abandon rate predictive aims at."),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="Draw the rows into this file too (SVG)."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Play a calling floor in virtual time under several laws of pacing, and compare them.
@@ -71,6 +75,7 @@ def simulate(
     """
     from fairdial.simulate.compare import BOUNDS, ORACLE, as_figures, compare
     from fairdial.simulate.laws import TARGET, laws
+    from fairdial.simulate.plot import svg
     from fairdial.simulate.scenario import read_world
     from fairdial.simulate.world import World
 
@@ -101,13 +106,17 @@ def simulate(
         workers=min(os.cpu_count() or 1, seeds),
         say=lambda name: err.print(f"{name} …", highlight=False),
     )
+    floor = (
+        f"{world.agents} agents for {world.minutes:g} minutes; persons answer "
+        f"{world.person_rate:.0%} of calls, machines {world.machine_rate:.0%}"
+    )
+    if plot is not None:
+        _draw(plot, svg(rows, floor))
     if as_json:
         print_json({"world": asdict(world), "rows": as_figures(rows)})
         return
     lines = [
-        f"{world.agents} agents for {world.minutes:g} minutes; persons answer "
-        f"{world.person_rate:.0%} of calls, machines {world.machine_rate:.0%}; "
-        f"{seeds} days, seeds {world.seed} to {world.seed + seeds - 1}",
+        f"{floor}; {seeds} days, seeds {world.seed} to {world.seed + seeds - 1}",
         "",
         f"{'law':<20} {'utilisation':>15} {'talk':>6} {'wait':>6} {'abandoned':>17} "
         f"{'worst hour':>10} {'≤ 3 %':>6} {'dials':>6}",
@@ -126,6 +135,13 @@ def simulate(
         "dials: per person connected. In brackets: what nine of ten days fell into.",
     ]
     out.print("\n".join(lines), **PLAIN)
+
+
+def _draw(file: Path, picture: str) -> None:
+    try:
+        file.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        fail(SettingsError(f"--plot: cannot write {file}: {error.strerror}"))
 
 
 def _from_history(name: str) -> World:
