@@ -32,13 +32,22 @@ def bench_pacing(
         list[int] | None,
         typer.Option("--agents", min=1, max=1000, help="A size; may be given several times."),
     ] = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--rate",
+            min=0.01,
+            max=0.95,
+            help="A share of calls that a person answers; may be given several times.",
+        ),
+    ] = None,
     law: Annotated[
         list[str] | None,
         typer.Option("--law", help="A law; may be given several times; by default all."),
     ] = None,
 ) -> None:
     """Predictive pacing beside other laws, by floor size and answer rate, on the same people."""
-    from fairdial.bench.pacing import SIZES
+    from fairdial.bench.pacing import RATES, SIZES
     from fairdial.bench.pacing import run as bench
     from fairdial.simulate.compare import BOUNDS
     from fairdial.simulate.laws import laws
@@ -50,6 +59,7 @@ def bench_pacing(
     print_json(
         bench(
             sizes=tuple(agents or SIZES),
+            rates=tuple(rate or RATES),
             minutes=minutes,
             seeds=seeds,
             names=tuple(law or ()),
