@@ -118,12 +118,12 @@ async def score(stage: Stage, *, is_trial: bool = False, without: tuple[str, ...
 
 
 async def test_who_is_likely_is_called_first_and_some_by_lot(stage: Stage) -> None:
-    await finish(stage, 160)
-    waiting = [(number(160 + n), 70, {"history": GOOD if n % 2 else POOR}) for n in range(40)]
+    await finish(stage, 120)
+    waiting = [(number(120 + n), 70, {"history": GOOD if n % 2 else POOR}) for n in range(40)]
     await load(stage, *waiting)
 
     trial = await score(stage, is_trial=True)
-    assert (trial.finished, trial.goals, trial.leads) == (160, 80, 0)
+    assert (trial.finished, trial.goals, trial.leads) == (120, 60, 0)
     assert trial.model is not None
     assert await stage.one("SELECT count(*) FROM lead WHERE rank <> rank / 10 * 10") == 0
 
@@ -147,8 +147,8 @@ async def test_who_is_likely_is_called_first_and_some_by_lot(stage: Stage) -> No
 
 
 async def test_what_does_not_help_changes_nothing(stage: Stage) -> None:
-    await finish(stage, 160, helps=False)
-    await load(stage, (number(160), 50, {"history": GOOD}))
+    await finish(stage, 100, helps=False)
+    await load(stage, (number(100), 50, {"history": GOOD}))
     found = await score(stage)
     assert found.check is not None
     assert found.model is None
