@@ -201,7 +201,6 @@ async def open_floor(
     messages = {**file.messages, Message.ABANDONED: file.abandoned_message}
     telephony = _telephony(settings, clock, lines, file, messages)
     rulebook, rule_files = load_rules_and_files(settings)
-    signer = _signer(settings)
     floor = Floor(
         store=store,
         telephony=telephony,
@@ -211,7 +210,7 @@ async def open_floor(
         rulebook=rulebook,
         rule_files=rule_files,
         is_sandbox=settings.sandbox,
-        signer=signer,
+        signer=_signer(settings),
     )
     put_aside_what_stays()
     try:
@@ -226,15 +225,11 @@ async def open_floor(
 
 def _signer(settings: Settings) -> Signer | None:
     """Who signs the caller IDs; None when the carrier does. Raises `SettingsError`."""
-    if (
-        settings.shaken_key_file is None
-        or settings.shaken_certificate_url is None
-        or settings.shaken_attestation is None
-    ):
+    key_file, url = settings.shaken_key_file, settings.shaken_certificate_url
+    attestation = settings.shaken_attestation
+    if key_file is None or url is None or attestation is None:
         return None
-    return PassportSigner(
-        settings.shaken_key_file, settings.shaken_certificate_url, settings.shaken_attestation
-    )
+    return PassportSigner(key_file, url, attestation)
 
 
 def _telephony(

@@ -94,7 +94,7 @@ def test_refuses_what_is_no_key_or_not_secret(tmp_path: Path) -> None:
         PassportSigner(tmp_path / "none", URL, "A")
     noise = tmp_path / "noise"
     noise.write_text("not a key")
-    with pytest.raises(SettingsError, match="no private key in PEM"):
+    with pytest.raises(SettingsError, match="holds no plain private key"):
         PassportSigner(noise, URL, "A")
     key = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(SettingsError, match="chmod 600"):

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import pytest
 from tests.adapters.sip.sip_cast import trunk
-from tests.flow.cast import MORNING, RULE_FILES, RULEBOOK, a_campaign
+from tests.flow.cast import MORNING, RULE_FILES, RULEBOOK, a_campaign, a_person
 
 from fairdial.adapters.carrier.processes import CarrierProcess
 from fairdial.adapters.carrier.witness import Ending, read_log
@@ -31,8 +31,6 @@ from fairdial.adapters.sip.telephony import SipSettings, SipTelephony
 from fairdial.core.attempt import Attempt, AttemptState, DeadlinePassed
 from fairdial.core.campaign import Campaign
 from fairdial.core.ids import E164, AttemptId, DialerId, LeadId, ListId
-from fairdial.core.intake import NewLead
-from fairdial.core.lead import LineType, Party, StatedLocation
 from fairdial.core.outcome import Disposition, Outcome
 from fairdial.core.permit import Refusal
 from fairdial.core.registry import RegistryForm, RegistryOrder
@@ -78,17 +76,7 @@ class Exchange:
         return await place_call(self.floor, self.lease, lead, is_agent_guaranteed=True)
 
     async def add_lead(self) -> None:
-        lead = NewLead(
-            number=NUMBER,
-            name="Casey Example",
-            location=StatedLocation(state="NY"),
-            party=Party.CONSUMER,
-            line_type=LineType.LANDLINE,
-            consent=None,
-            consent_on=None,
-            attributes={},
-            row=1,
-        )
+        lead = a_person(NUMBER, row=1)
         async with self.store.transaction() as tx:
             await tx.add_list(
                 ListId(uuid4()),

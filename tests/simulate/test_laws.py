@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.pacing.cast import quiet
 
-from fairdial.core.campaign import Pace
-from fairdial.core.pacing import Snapshot, Statistics
+from fairdial.core.pacing import Statistics
 from fairdial.simulate.laws import (
     OverLimit,
     Vicidial,
@@ -73,31 +73,12 @@ def test_few_calls_have_no_limit_and_a_bad_minute_halves() -> None:
     assert vicidial_level(2.4, minute, settings()) == pytest.approx(1.32)
 
 
-def snapshot(**more: object) -> Snapshot:
-    values: dict[str, object] = {
-        "pace": Pace(),
-        "ready": 0,
-        "talking_s": (),
-        "wrapping_s": (),
-        "in_flight_s": (),
-        "waiting": 0,
-        "statistics": Statistics.cold(),
-        "live_answers": 0,
-        "abandoned": 0,
-        "ring_s": 22.0,
-        "connect_s_max": 3.0,
-        "wrap_up_s_max": 60.0,
-        "room": 1_000,
-    }
-    return Snapshot(**{**values, **more})  # type: ignore[arg-type]
-
-
 def test_agents_in_wrap_up_do_not_count_and_bridged_calls_do() -> None:
     law = Vicidial(settings(), level=2.0)
     busy = {"talking_s": (10.0,) * 4, "wrapping_s": (5.0,) * 3}
-    decision = law(snapshot(ready=2, **busy, in_flight_s=(1.0,)), 0.0)
+    decision = law(quiet(ready=2, **busy, in_flight_s=(1.0,)), 0.0)
     assert decision.calls == 2 * (2 + 4) - 1 - 4
-    assert law(snapshot(ready=2, **busy), 1.0).calls == 0, "every 2.5 s, and not before"
+    assert law(quiet(ready=2, **busy), 1.0).calls == 0, "every 2.5 s, and not before"
 
 
 def learned() -> Statistics:
@@ -113,11 +94,11 @@ def test_issabel_counts_agents_who_have_talked_for_long() -> None:
     assert mean_talk_s(known) == pytest.approx(60.0, rel=0.1)
     assert mean_answer_s(known) == pytest.approx(11.0, abs=1.0)
     # -ln(0.03) = 3.5 mean talks, less the time to an answer.
-    assert issabel_calls(snapshot(ready=2, statistics=known), overcommits=False) == 2
-    assert issabel_calls(snapshot(talking_s=(150.0,), statistics=known), overcommits=False) == 0
-    assert issabel_calls(snapshot(talking_s=(260.0,), statistics=known), overcommits=False) == 1
-    assert issabel_calls(snapshot(ready=3, statistics=known), overcommits=True) == 6
-    assert issabel_calls(snapshot(ready=3), overcommits=True) == 3, "it knows too little"
+    assert issabel_calls(quiet(ready=2, statistics=known), overcommits=False) == 2
+    assert issabel_calls(quiet(talking_s=(150.0,), statistics=known), overcommits=False) == 0
+    assert issabel_calls(quiet(talking_s=(260.0,), statistics=known), overcommits=False) == 1
+    assert issabel_calls(quiet(ready=3, statistics=known), overcommits=True) == 6
+    assert issabel_calls(quiet(ready=3), overcommits=True) == 3, "it knows too little"
 
 
 @given(
@@ -132,7 +113,7 @@ def test_no_law_places_less_than_none_or_more_than_there_is_room(
     name: str, ready: int, talking: int, flying: int, waiting: int, room: int
 ) -> None:
     law = laws()[name]
-    seen_now = snapshot(
+    seen_now = quiet(
         pace=law.pace,
         ready=ready,
         talking_s=tuple(30.0 * k for k in range(talking)),

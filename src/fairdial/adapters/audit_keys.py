@@ -14,15 +14,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
 )
 
+from fairdial.adapters.private_key import read_private_key
 from fairdial.core import record
 from fairdial.core.checkpoint import ChainHead, Checkpoint, head_of, statement
 from fairdial.core.ids import Instant
@@ -100,12 +100,7 @@ class AuditKeys:
         path = self._named or self._own
         if self._named is None and not path.exists():
             _write_private(path, replace=False)
-        try:
-            key = load_pem_private_key(path.read_bytes(), password=None)
-        except OSError as error:
-            raise SettingsError(f"{SETTING}: cannot read {path}: {error.strerror}") from error
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise SettingsError(f"{SETTING}: {path} holds no plain private key: {error}") from error
+        key = read_private_key(path, SETTING)
         if not isinstance(key, Ed25519PrivateKey):
             raise SettingsError(
                 f"{SETTING}: {path} is no Ed25519 key; make one with "

@@ -13,19 +13,17 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from fairdial.adapters.private_key import read_private_key
 from fairdial.core.ids import Instant
 from fairdial.core.permit import Permit
 from fairdial.exceptions import SettingsError
 
 SETTING = "FAIRDIAL_SHAKEN_KEY_FILE"
 _URL = re.compile(r"https://[\x21\x23-\x3b\x3d\x3f-\x7e]{1,500}", re.ASCII)
-_KEY_BYTES_MAX = 16_384
 
 
 class PassportSigner:
@@ -68,16 +66,7 @@ class PassportSigner:
 
 
 def _read_key(file: Path) -> ec.EllipticCurvePrivateKey:
-    try:
-        with file.open("rb") as opened:
-            text = opened.read(_KEY_BYTES_MAX + 1)
-        key = load_pem_private_key(text, password=None)
-    except OSError as error:
-        raise SettingsError(f"{SETTING}: cannot read {file}: {error.strerror}") from error
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise SettingsError(
-            f"{SETTING}: {file} holds no private key in PEM without a password"
-        ) from error
+    key = read_private_key(file, SETTING)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise SettingsError(f"{SETTING}: {file} holds no P-256 key, and ES256 needs one (RFC 8225)")
     if file.stat().st_mode & 0o077:

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from fairdial.bench.machine import machine
-from fairdial.core.score import Check, Example, learn, rank_check
+from fairdial.core.score import Example, learn, rank_check
 from fairdial.sandbox.leads import bank_data
 
 KNOWN_BEFORE = (
@@ -30,21 +30,18 @@ def run() -> dict[str, Any]:
     """Figures ready for JSON. Every order has the same calls to choose from."""
     examples = [
         Example(
-            attributes={name: row[name] for name in KNOWN_BEFORE if name in row},
+            attributes={name: row[name] for name in KNOWN_BEFORE},
             is_goal=row["y"] == "yes",
         )
         for row in bank_data()
     ]
     begun = perf_counter()
+    calls = len(examples)
     splits = [
-        {"learned_from_share": share, **_ranked(examples, cut, len(examples))}
+        {"learned_from_share": share, **_ranked(examples, int(share * calls), calls)}
         for share in SPLITS
-        for cut in (int(share * len(examples)),)
     ]
-    blocks = [
-        _ranked(examples, cut, cut + BLOCK)
-        for cut in range(FIRST, len(examples) - BLOCK + 1, BLOCK)
-    ]
+    blocks = [_ranked(examples, cut, cut + BLOCK) for cut in range(FIRST, calls - BLOCK + 1, BLOCK)]
     totals = {
         name: round(sum(block[name] for block in blocks), 1)
         for name in ("goals", "found", "found_in_order", "expected")
@@ -52,7 +49,7 @@ def run() -> dict[str, Any]:
     return {
         "measured_on": datetime.now(UTC).isoformat(timespec="minutes"),
         "machine": machine(),
-        "calls": len(examples),
+        "calls": calls,
         "sales": sum(one.is_goal for one in examples),
         "one_split": splits,
         "learned_anew_each": BLOCK,
@@ -68,5 +65,5 @@ def run() -> dict[str, Any]:
 def _ranked(examples: list[Example], cut: int, end: int) -> dict[str, Any]:
     model = learn(examples[:cut])
     assert model is not None, "the bank sold enough in its first calls"
-    check: Check = rank_check(model, examples[cut:end])
+    check = rank_check(model, examples[cut:end])
     return {**asdict(check), "lift": round(check.lift, 2)}

@@ -49,13 +49,11 @@ def bench_pacing(
     """Predictive pacing beside other laws, by floor size and answer rate, on the same people."""
     from fairdial.bench.pacing import RATES, SIZES
     from fairdial.bench.pacing import run as bench
-    from fairdial.simulate.compare import BOUNDS
-    from fairdial.simulate.laws import laws
+    from fairdial.simulate.compare import fault
+    from fairdial.simulate.world import World
 
-    known = (*laws(), *BOUNDS)
-    for name in law or ():
-        if name not in known:
-            fail(SettingsError(f"--law {name!r} is not known; there are: {', '.join(known)}"))
+    if (why := fault(World(agents=1), law or ())) is not None:
+        fail(SettingsError(f"--law: {why}"))
     print_json(
         bench(
             sizes=tuple(agents or SIZES),

@@ -216,15 +216,13 @@ def _moment(at: str | None) -> datetime | None:
 
 
 def _chosen(campaigns: list[Campaign], name: str | None) -> list[Campaign]:
+    from fairdial.flow.campaigns import named
+
     if not campaigns:
         raise UnusableList(
             "no campaign was loaded yet; `fairdial run` or `fairdial demo` loads one"
         )
-    chosen = [one for one in campaigns if name in (None, one.name)]
-    if not chosen:
-        known = ", ".join(one.name for one in campaigns[:10])
-        raise UnusableList(f"there is no campaign {name!r}; there are: {known}")
-    return chosen
+    return campaigns if name is None else [named(campaigns, name)]
 
 
 def _unlisted(campaign: Campaign, number: Any, now: datetime) -> Any:

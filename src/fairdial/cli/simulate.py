@@ -73,7 +73,7 @@ def simulate(
     seeds fell into. Nothing rings. A database is needed for `--campaign` alone, which reads who
     answered when, and how long talks lasted, in the last 30 days.
     """
-    from fairdial.simulate.compare import BOUNDS, ORACLE, as_figures, compare
+    from fairdial.simulate.compare import as_figures, compare, fault
     from fairdial.simulate.laws import TARGET, laws
     from fairdial.simulate.plot import svg
     from fairdial.simulate.scenario import read_world
@@ -89,15 +89,11 @@ def simulate(
         world = World(agents=10)
     changes = {"agents": agents, "minutes": minutes, "seed": seed, "wrap_s": wrap_up}
     world = replace(world, **{key: value for key, value in changes.items() if value is not None})  # type: ignore[arg-type]  # the options have the fields' types
-    known = (*laws(), *BOUNDS)
     names = list(law or STANDARD)
     if "all" in names:
         names = list(laws())
-    for name in names:
-        if name not in known:
-            fail(SettingsError(f"--law {name!r} is not known; there are: {', '.join(known)}, all"))
-    if world.shift != 1.0 and ORACLE in names:
-        fail(SettingsError("the oracle knows one truth, and this floor's answer rate shifts"))
+    if (why := fault(world, names)) is not None:
+        fail(SettingsError(f"--law: {why}"))
     rows = compare(
         world,
         names,

@@ -17,7 +17,7 @@ from math import exp, log, sqrt
 from fairdial.core.lead import SCORE_STEPS
 
 LEARN_MAX = 200_000
-"""The most leads that are learned from; the newest count."""
+"""The most leads to learn from; take the newest."""
 GOALS_MIN = 30
 """With fewer leads that reached the goal nothing is learned."""
 VALUE_LEADS_MIN = 20
@@ -120,22 +120,21 @@ class ScoreModel:
 def learn(examples: Sequence[Example], *, without: Iterable[str] = ()) -> ScoreModel | None:
     """Learn from leads that were called, oldest first; None when they are too few to learn from.
 
-    Attributes named in `without` are not looked at. With more than `LEARN_MAX` the newest count.
+    Attributes named in `without` are not looked at.
     """
-    seen = examples[-LEARN_MAX:]
-    goals = sum(one.is_goal for one in seen)
-    if goals < GOALS_MIN or len(seen) - goals < GOALS_MIN:
+    goals = sum(one.is_goal for one in examples)
+    if goals < GOALS_MIN or len(examples) - goals < GOALS_MIN:
         return None
-    readers = _readers(seen, frozenset(without))
-    margin = log(goals / (len(seen) - goals))
+    readers = _readers(examples, frozenset(without))
+    margin = log(goals / (len(examples) - goals))
     members: dict[tuple[str, str], list[int]] = {}
-    for index, one in enumerate(seen):
+    for index, one in enumerate(examples):
         for reader in readers:
             members.setdefault((reader.name, reader.read(one.attributes)), []).append(index)
-    truth = [float(one.is_goal) for one in seen]
-    margins = [margin] * len(seen)
+    truth = [float(one.is_goal) for one in examples]
+    margins = [margin] * len(examples)
     base, weights = margin, dict.fromkeys(sorted(members), 0.0)
-    everyone = range(len(seen))
+    everyone = range(len(examples))
     for _ in range(_ROUNDS):
         step = _step(everyone, margins, truth, weight=0.0, ridge=1e-6)
         base += step
@@ -151,7 +150,7 @@ def learn(examples: Sequence[Example], *, without: Iterable[str] = ()) -> ScoreM
         weights=weights,
         counts={feature: len(of) for feature, of in members.items()},
         readers=readers,
-        examples=len(seen),
+        examples=len(examples),
         goals=goals,
     )
 
@@ -260,10 +259,9 @@ def check(examples: Sequence[Example], *, without: Iterable[str] = ()) -> Check 
 
     The newest 30 % are ranked and nothing of them is learned from, as it will be in use.
     """
-    seen = examples[-LEARN_MAX:]
-    cut = int(_TRAIN_SHARE * len(seen))
-    model = learn(seen[:cut], without=without)
-    return None if model is None else rank_check(model, seen[cut:])
+    cut = int(_TRAIN_SHARE * len(examples))
+    model = learn(examples[:cut], without=without)
+    return None if model is None else rank_check(model, examples[cut:])
 
 
 def rank_check(model: ScoreModel, later: Sequence[Example]) -> Check:

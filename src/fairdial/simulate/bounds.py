@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 
 from fairdial.core.campaign import Pace
 from fairdial.core.pacing import Decision, Snapshot, Statistics
-from fairdial.core.pacing.decision import chance_of_no_agent, most_calls
+from fairdial.core.pacing.decision import chance_of_no_agent, most_calls, one_each
 from fairdial.core.pacing.prediction import forecast
 from fairdial.simulate.world import Agent, Floor, Kind, Outcome, World, by_the_product
 
@@ -31,8 +31,7 @@ class Oracle:
     def __call__(self, snapshot: Snapshot, _now: float) -> Decision:
         """Add calls while one more has at most the risk of finding no agent."""
         known = replace(snapshot, statistics=self.truth)
-        at_least = max(0, snapshot.ready - len(snapshot.in_flight_s) - snapshot.waiting)
-        at_least = min(at_least, snapshot.room)
+        at_least = min(one_each(snapshot), snapshot.room)
         chance = chance_of_no_agent(known, forecast(known), base=snapshot.ready - snapshot.waiting)
         calls, _ = most_calls(chance, allowed=self.risk, at_least=at_least, at_most=snapshot.room)
         return Decision(calls=calls, why=f"the oracle, at a risk of {self.risk:g}", dial_level=0.0)
@@ -69,7 +68,7 @@ def clairvoyant(world: World) -> Outcome:
     free: list[tuple[float, int, Agent]] = []
     for number in range(world.agents):
         agent = Agent()
-        floor.plan_break(agent)
+        floor.plan_break(agent, 0.0)
         heappush(free, (0.0, number, agent))
     is_shifted = False
     while free and floor.person_rate > 0.0:
@@ -91,10 +90,9 @@ def clairvoyant(world: World) -> Outcome:
         outcome.busy_s += min(end, wrapped) - starts
         if talked <= end:
             outcome.person_talk_s += fate.talk_s
-        floor.now = wrapped
         if wrapped >= agent.pause_due_at:
             outcome.staffed_s -= min(end, wrapped + world.pause_s) - min(end, wrapped)
-            floor.now = wrapped = wrapped + world.pause_s
-            floor.plan_break(agent)
+            wrapped += world.pause_s
+            floor.plan_break(agent, wrapped)
         heappush(free, (wrapped, number, agent))
     return outcome

@@ -21,8 +21,6 @@ CEILING = 0.03
 ORACLE, CLAIRVOYANT = "oracle", "clairvoyant"
 BOUNDS = (ORACLE, CLAIRVOYANT)
 """No laws, but what a law could reach (`simulate.bounds`)."""
-
-
 RISK_MIN, RISK_MAX = 0.005, 0.8
 """Between these the oracle's risk per call is looked for."""
 RISK_HALVINGS = 7
@@ -71,6 +69,17 @@ class Row:
     dials_per_connect: Band
 
 
+def fault(world: World, names: Sequence[str]) -> str | None:
+    """Why these laws cannot be played on this floor; None when they can."""
+    known = (*laws(), *BOUNDS)
+    for name in names:
+        if name not in known:
+            return f"there is no law {name!r}; there are: {', '.join(known)}"
+    if ORACLE in names and world.shift != 1.0:
+        return "the oracle knows one truth, and this floor's answer rate shifts"
+    return None
+
+
 def compare(
     world: World,
     names: Sequence[str],
@@ -85,12 +94,8 @@ def compare(
     Raises `ValueError` for a law that is not known, for less than one seed, and for an oracle
     where the answer rate shifts.
     """
-    known = (*laws(target), *BOUNDS)
-    for name in names:
-        if name not in known:
-            raise ValueError(f"there is no law {name!r}; there are: {', '.join(known)}")
-    if ORACLE in names and world.shift != 1.0:
-        raise ValueError("the oracle knows one truth, and this floor's answer rate shifts")
+    if (why := fault(world, names)) is not None:
+        raise ValueError(why)
     if not 1 <= seeds <= SEEDS_MAX:
         raise ValueError(f"seeds is {seeds}; it must be 1 to {SEEDS_MAX}")
     worlds = [replace(world, seed=world.seed + n) for n in range(seeds)]
@@ -99,10 +104,8 @@ def compare(
         rows = []
         for name in names:
             say(name)
-            if name != ORACLE:
-                rows.append(_row(world, name, play(name)))
-                continue
-            rows.append(_best_oracle(world, play))
+            is_oracle = name == ORACLE
+            rows.append(_best_oracle(world, play) if is_oracle else _row(world, name, play(name)))
     return rows
 
 

@@ -229,7 +229,7 @@ class Floor:
         world, end = self.world, self.world.minutes * 60.0
         for _ in range(world.agents):
             agent = Agent()
-            self.plan_break(agent)
+            self.plan_break(agent, self.now)
             self.ready.append(agent)
         self._at(end / 2.0, Kind.HALF_TIME, None)
         next_tick = 0.0
@@ -262,11 +262,11 @@ class Floor:
         self.outcome.busy_s += dt * busy
         self.now = to
 
-    def plan_break(self, agent: Agent) -> None:
-        """When the agent's next break is due."""
+    def plan_break(self, agent: Agent, since: float) -> None:
+        """When the break is due of an agent who works since then."""
         every = self.world.pause_every_s
         wait = self.breaks.expovariate(1.0 / every) if every > 0.0 else float("inf")
-        agent.pause_due_at = self.now + wait
+        agent.pause_due_at = since + wait
 
     def _tick(self) -> None:
         world, outcome, now = self.world, self.outcome, self.now
@@ -357,7 +357,7 @@ class Floor:
             elif kind is Kind.WRAP_ENDED:
                 self._end_wrap_up(whose)
             else:
-                self.plan_break(whose)
+                self.plan_break(whose, self.now)
                 self._take(whose)
         else:
             self.shift()

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.core.pacing.cast import quiet
 
 from fairdial.core.campaign import DialMode, Pace
 from fairdial.core.pacing import Decision, Snapshot, Statistics, decide
@@ -37,19 +38,15 @@ LEARNED = learned()
 
 def floor(mode: DialMode = DialMode.PREDICTIVE, **changes: object) -> Snapshot:
     """Ten agents of an established campaign."""
-    usual = Snapshot(
+    usual = quiet(
         pace=Pace(mode=mode),
         ready=2,
         talking_s=tuple(7.0 * i for i in range(8) if i % 4 > 0),
         wrapping_s=(0.0, 28.0),
         in_flight_s=(3.0, 14.0),
-        waiting=0,
         statistics=LEARNED,
         live_answers=5000,
         abandoned=105,
-        ring_s=22.0,
-        connect_s_max=3.0,
-        wrap_up_s_max=60.0,
         room=500,
     )
     return replace(usual, **changes)  # type: ignore[arg-type]

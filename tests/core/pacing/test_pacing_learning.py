@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from tests.core.pacing.cast import quiet
 
-from fairdial.core.campaign import DialMode, Pace
-from fairdial.core.pacing import Snapshot, Statistics
+from fairdial.core.pacing import Statistics
 from fairdial.core.pacing.prediction import forecast
 
 
@@ -21,33 +21,9 @@ def campaign(rate: float, calls: int, statistics: Statistics, seed: int = 1) -> 
     return statistics
 
 
-def seen(
-    statistics: Statistics,
-    *,
-    talking_s: tuple[float, ...] = (),
-    in_flight_s: tuple[float, ...] = (),
-) -> Snapshot:
-    """A floor where nobody is ready."""
-    return Snapshot(
-        pace=Pace(mode=DialMode.PREDICTIVE),
-        ready=0,
-        talking_s=talking_s,
-        wrapping_s=(),
-        in_flight_s=in_flight_s,
-        waiting=0,
-        statistics=statistics,
-        live_answers=0,
-        abandoned=0,
-        ring_s=22.0,
-        connect_s_max=3.0,
-        wrap_up_s_max=60.0,
-        room=0,
-    )
-
-
 def expected_answers(statistics: Statistics, *ages_s: float) -> float:
     """Answers expected of calls of these ages by the last horizon."""
-    ahead = forecast(seen(statistics, in_flight_s=ages_s))
+    ahead = forecast(quiet(statistics=statistics, in_flight_s=ages_s))
     return ahead.horizons[-1].answers.mean
 
 
@@ -77,7 +53,7 @@ def test_a_talk_that_outlived_the_refusals_is_expected_to_go_on() -> None:
         statistics = statistics.after_talk(rng.gauss(300.0, 30.0)).after_wrap_up(4.0)
     chances = []
     for elapsed in (30.0, 100.0):
-        ahead = forecast(seen(statistics, talking_s=(elapsed,)))
+        ahead = forecast(quiet(statistics=statistics, talking_s=(elapsed,)))
         chances.append(ahead.horizons[-1].frees[0][0])
     assert chances[0] > 0.2
     assert chances[1] < 0.05
@@ -88,5 +64,5 @@ def test_talks_that_all_last_the_same_are_no_riddle() -> None:
     for _ in range(5_000):
         statistics = statistics.after_talk(60.0).after_wrap_up(4.0)
     for elapsed in (0.0, 59.0, 61.0, 3_000.0):
-        snapshot = seen(statistics, talking_s=(elapsed,))
+        snapshot = quiet(statistics=statistics, talking_s=(elapsed,))
         assert all(0.0 <= p <= 1.0 for h in forecast(snapshot).horizons for p, _ in h.frees)

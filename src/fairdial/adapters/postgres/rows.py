@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg.rows import DictRow
 
 from fairdial.core.agent import AgentSession, AgentState
+from fairdial.core.hopper import Again
 from fairdial.core.ids import AgentId, AttemptId, CampaignId, InboundId, SessionId
 
 
@@ -26,3 +27,8 @@ def session_of(row: DictRow) -> AgentSession:
         is_leg_up=row["is_leg_up"],
         is_muted=row["is_muted"],
     )
+
+
+def again_values(step: Again) -> dict[str, object]:
+    """What a lead's row takes from a next step that comes again."""
+    return {"due_at": step.at, "why": step.why, "is_callback": step.is_callback}

@@ -30,7 +30,7 @@ from fairdial.adapters.postgres.ledger import PostgresLedger
 from fairdial.adapters.postgres.proof import PostgresProof
 from fairdial.adapters.postgres.queries import run as _run
 from fairdial.adapters.postgres.queries import sql as _sql
-from fairdial.adapters.postgres.rows import session_of
+from fairdial.adapters.postgres.rows import again_values, session_of
 from fairdial.adapters.postgres.switchboard import PostgresSwitchboard
 from fairdial.core import audit
 from fairdial.core.abandon import AbandonFigure, AbandonMeasure, AbandonRecord
@@ -309,8 +309,7 @@ class PostgresTransaction:
             self._conn.cursor() as cursor,
             cursor.copy(
                 "COPY lead (id, campaign_id, list_id, number, name, zone, postal, region, country,"
-                " party, line_type, attributes, state, due_at, rank, row)"
-                " FROM STDIN"
+                " party, line_type, attributes, state, due_at, rank, row) FROM STDIN"
             ) as copy,
         ):
             for lead_id, lead in kept:
@@ -824,14 +823,7 @@ class PostgresTransaction:
     async def save_next_step(self, lead_id: LeadId, step: NextStep) -> None:
         gone = f"lead {lead_id} is not claimed any more"
         if isinstance(step, Again):
-            await self._expect(
-                "lead_again",
-                gone,
-                id=lead_id,
-                due_at=step.at,
-                why=step.why,
-                is_callback=step.is_callback,
-            )
+            await self._expect("lead_again", gone, id=lead_id, **again_values(step))
         else:
             await self._expect("lead_finished", gone, id=lead_id, why=step.why)
 

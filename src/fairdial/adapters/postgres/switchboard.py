@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
-from fairdial.adapters.postgres.rows import session_of
+from fairdial.adapters.postgres.rows import again_values, session_of
 from fairdial.core.agent import AgentSession
 from fairdial.core.attempt import EndCause, Message
 from fairdial.core.conversation import Part
@@ -112,13 +112,7 @@ class PostgresSwitchboard:
 
     async def settle_lead(self, lead_id: LeadId, step: NextStep) -> None:
         if isinstance(step, Again):
-            await self._ask(
-                "settle_lead_again",
-                id=lead_id,
-                due_at=step.at,
-                why=step.why,
-                is_callback=step.is_callback,
-            )
+            await self._ask("settle_lead_again", id=lead_id, **again_values(step))
         else:
             await self._ask("settle_lead_finished", id=lead_id, why=step.why)
 

@@ -69,7 +69,7 @@ def _ringing(snapshot: Snapshot) -> int:
     return len(snapshot.in_flight_s)
 
 
-def _one_each(snapshot: Snapshot) -> int:
+def one_each(snapshot: Snapshot) -> int:
     """Progressive: each ready agent has one call in flight or one that waits."""
     ready, waiting = _count(snapshot.ready), _count(snapshot.waiting)
     return max(0, ready - _ringing(snapshot) - waiting)
@@ -96,7 +96,7 @@ def _bounded(snapshot: Snapshot, wanted: int) -> tuple[int, str]:
 
 
 def _progressive(snapshot: Snapshot) -> Decision:
-    calls, short = _bounded(snapshot, _one_each(snapshot))
+    calls, short = _bounded(snapshot, one_each(snapshot))
     return Decision(
         calls=calls,
         why=f"Progressive, one call per ready agent: {_floor_words(snapshot)}.{short}",
@@ -122,7 +122,7 @@ def _level(calls: int, agents: float) -> float:
 
 def _predictive(snapshot: Snapshot) -> Decision:
     ready, waiting, ringing = _count(snapshot.ready), _count(snapshot.waiting), _ringing(snapshot)
-    at_least = _one_each(snapshot)
+    at_least = one_each(snapshot)
     spent = f"{_count(snapshot.abandoned)} abandoned of {_of(snapshot.live_answers, 'live answer')}"
     account = Account(
         live_answers=_count(snapshot.live_answers),
